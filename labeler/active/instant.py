@@ -21,7 +21,7 @@ from labeler.active.messages import (
     LayoutRequest,
     NeighbourRequest,
 )
-from labeler.runs.predictions_base import Predictions
+from labeler.runs.predictions_base import Flags, Predictions, Rows
 from model.active.head import Held
 from model.errors import InputError, counted
 from model.processes import Worker
@@ -47,8 +47,12 @@ class InstantPredictions(Predictions):
         self.why = {**why, **dict(zip(fit.rows.tolist(), fit.reasons, strict=True))}
 
     def sureness(self) -> npt.NDArray[np.float32]:
-        """(N,) chance that the whole label set is right, under the rules."""
+        """(N,) chance that the answer is right, under the rules; 0 where there is none."""
         return self.fit.sure
+
+    def says_something(self, rows: Rows) -> Flags:
+        """(n,) as for all `Predictions`; not where only a class that it has not learnt fits."""
+        return self.readable[rows] & (self.fit.sure[rows] > 0)
 
     def held(self) -> Held:
         """What is said out of fold of labelled shots."""

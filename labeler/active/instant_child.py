@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from labeler.active.embeddings import embeddings
 from labeler.active.messages import (
-    FEWEST_LABELS,
     Answer,
     EmbeddingSource,
     FitRequest,
@@ -25,11 +24,10 @@ from labeler.active.messages import (
     Request,
 )
 from model.active import audit, embedding_map, neighbours, selection
-from model.active.head import Head, Held, fit, legal_sets, space_of
+from model.active.head import Head, Held, fit, space_of
 from model.errors import InputError
 from model.processes import give_way, one_blas_thread
 from model.runs.prior import prior_of
-from model.taxonomy import decoding
 
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)
 """What damaged files and degenerate numbers raise."""
@@ -99,13 +97,8 @@ class InstantServer:
             said = taxonomy.unpack(request.known[readable]) | labels
         x = self.embeddings[rows].astype(np.float32)
         head = fit(x, labels, taxonomy, prior=self._prior, space=self._space, known=said)
-        known = said.sum(0) >= min(FEWEST_LABELS, len(rows))
-        if self._prior is not None:
-            known |= self._prior.known
         probabilities, decided, sure = self._read(head)
-        probabilities[:, ~known], decided[:, ~known] = 0, False
-        _, apart, held_sure = _judged(head, head.held_logits)
-        apart[:, ~known] = False
+        _, apart, held_sure = head.judged(head.held_logits)
         askable = probabilities.copy()
         askable[~self.readable] = np.nan
         askable[request.leave] = np.nan
@@ -123,7 +116,7 @@ class InstantServer:
             self.source.number, len(request.rows), probabilities, decided, head.thresholds,
             sure, self.readable,
             asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
-            time.perf_counter() - started, known,
+            time.perf_counter() - started, head.learnt,
             Held(rows[head.held], apart, held_sure),
         )  # fmt: skip
 
@@ -135,7 +128,7 @@ class InstantServer:
         sure = np.zeros(n, np.float32)
         for first in range(0, n, CHUNK):
             part = slice(first, first + CHUNK)
-            p[part], decided[part], sure[part] = _judged(head, head.logits(self.embeddings[part]))
+            p[part], decided[part], sure[part] = head.judged(head.logits(self.embeddings[part]))
         for values in (p, decided, sure):
             values[~self.readable] = 0
         return p, decided, sure
@@ -144,18 +137,3 @@ class InstantServer:
         places = np.full((len(self.embeddings), 2), np.nan, np.float32)
         places[self.readable] = embedding_map.pca(self.embeddings[self.readable])
         return places
-
-
-def _judged(head: Head, logits: Floats) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
-    """Logits (n, C) to probabilities (n, C), answers (n, C) and their chances (n,)."""
-    legal = legal_sets(head.taxonomy)
-    if legal is None:
-        p = decoding.sigmoid(logits)
-        decided = head.decided(p)
-        return p, decided, np.where(decided, p, 1 - p).prod(1)
-    chances = decoding.set_probabilities(logits, legal, head.raised)
-    p = np.clip(chances @ legal.astype(np.float32), 0, 1)
-    decided, bits = head.decided(p), head.taxonomy.pack(legal)
-    order = np.argsort(bits)
-    at = order[np.searchsorted(bits, head.taxonomy.pack(decided), sorter=order)]
-    return p, decided, chances[np.arange(len(chances)), at]

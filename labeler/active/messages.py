@@ -13,10 +13,6 @@ from model.errors import InputError
 from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
 
-FEWEST_LABELS = 20
-"""Nothing is suggested before this many shots are labelled: too few to learn from. So of a class
-that was added later, before it is decided on this many."""
-
 
 @dataclass(frozen=True)
 class EmbeddingSource:
@@ -71,9 +67,9 @@ class FitResult:
     """What is suggested after a fit to `labels` labels.
 
     probabilities (N, C); decided (N, C) the answers, with thresholds (C,); sure (N,) the chance
-    that the whole set is right, 0 where `readable` (N,) is False. known (C,): False for classes
-    that too few labels are decided on, None: True for all. rows (n,) to ask next with their
-    reasons; checks: the next shots of the random audit. seconds: what it took.
+    that an answer is right, 0 where there is none and where `readable` (N,) is False. known (C,):
+    False for classes that too few labels are decided on, None: True for all. rows (n,) to ask next
+    with their reasons; checks: the next shots of the random audit. seconds: what it took.
     """
 
     source: int

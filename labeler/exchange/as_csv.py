@@ -57,6 +57,7 @@ def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[
     cells = np.where(sheet.decided, sheet.labels.astype("U1"), "")
     who = who_decided(sheet)
     spelled = {name: harmless(name) for name in set(who)}
+    words = {origin: harmless(origin) for origin in set(sheet.origins)}
     columns = [
         range(1, len(sheet) + 1),
         [files[s] for s in sources],
@@ -66,6 +67,7 @@ def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[
         ((sheet.status & FLAGGED) != 0).astype(int).tolist(),
         ((sheet.status & SKIPPED) != 0).astype(int).tolist(),
         notes,
+        [words[origin] for origin in sheet.origins],
         *cells.T.tolist(),
     ]
     heads = [*HEAD, *(class_column(n) for n in sheet.class_names)]

@@ -144,6 +144,8 @@ def _tag(detector: h5py.Group, sheet: LabelSheet, rows: np.ndarray) -> None:
         detector["known"] = sheet.known[rows].astype(np.uint8)
     detector["status"] = sheet.status[rows]
     detector["imported"] = sheet.imported[rows].astype(np.uint8)
+    origins = [sheet.origins[row] for row in rows]
+    detector.create_dataset("origin", data=origins, dtype=TEXT)
     notes = [sheet.notes.get(int(row), "") for row in rows]
     if any(notes):
         detector.create_dataset("notes", data=notes, dtype=TEXT)

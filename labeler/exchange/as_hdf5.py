@@ -31,6 +31,7 @@ def write(sheet: LabelSheet, path: Path) -> None:
             file["known"] = sheet.known.astype(np.uint8)
         file["status"] = sheet.status
         file["imported"] = sheet.imported.astype(np.uint8)
+        file.create_dataset("origin", data=list(sheet.origins), dtype=TEXT)
         file["source_of"] = sheet.source_of
         file["index_of"] = sheet.index_of
         file.create_dataset("sources", data=list(sheet.files), dtype=TEXT)

@@ -68,6 +68,7 @@ def _task(sheet: LabelSheet, row: int) -> dict[str, Any]:
             "imported": imported,
             "note": sheet.notes.get(row, ""),
             _ANNOTATOR: FROM_FILE if imported else sheet.annotator,
+            "origin": sheet.origins[row],
             **({_UNDECIDED: silent} if silent else {}),
         },
     }

@@ -57,6 +57,7 @@ def write(sheet: LabelSheet, path: Path, wanted: Sequence[str] = ()) -> None:
         arrow.array((sheet.status & FLAGGED) != 0),
         arrow.array((sheet.status & SKIPPED) != 0),
         arrow.array(notes or [""] * len(sheet), "string"),
+        arrow.array(sheet.origins, "string"),
         *(
             arrow.array(column.astype(np.int8), mask=silent)
             for column, silent in zip(sheet.labels.T, undecided.T, strict=True)

@@ -20,8 +20,11 @@ from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 from model.taxonomy.taxonomy import plain
 
-HEAD = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
-"""Columns before those of the classes."""
+EARLIER = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
+"""Columns before those of the classes, before there was `origin`."""
+ORIGIN = "origin"
+HEAD = (*EARLIER, ORIGIN)
+"""Columns before those of the classes; `origin` is not read back."""
 CLASS = "class:"
 """Before the name of a class that would be taken for another column."""
 SEPARATORS = ";|,"
@@ -65,7 +68,7 @@ Column = Sequence[str]
 
 def class_column(name: str) -> str:
     """The heading of a class's column."""
-    taken = plain(name) in _MEANING or name.startswith(CLASS) or not plain(name)
+    taken = plain(name) in {*_MEANING, ORIGIN} or name.startswith(CLASS) or not plain(name)
     return CLASS + name if taken else name
 
 
@@ -110,7 +113,10 @@ class Table:
         self.numbers, self.unit = numbers, unit
         self.known: dict[str, Column] = {}
         self.others: dict[str, Column] = {}
-        for head, column in zip(heads, columns, strict=True):
+        for place, (head, column) in enumerate(zip(heads, columns, strict=True)):
+            ours = head == ORIGIN and tuple(heads[: place + 1]) == HEAD
+            if ours and not {"0", "1"} & set(column):  # else a class of an earlier export
+                continue
             if not head.strip() and not any(cell.strip() for cell in column):
                 continue  # a spreadsheet's empty column
             meaning = None if head.startswith(CLASS) else _MEANING.get(plain(head))
@@ -191,7 +197,7 @@ def sheet_of_table(table: Table) -> LabelSheet:
         raise table.wrong(int(hollow[0]), what, "Fill in the classes, or empty “labelled_by”.")
     files, source_of, index_of, shot_names = _places(table)
     decided = filled | claimed
-    ours = tuple(table.heads[: len(HEAD)]) == HEAD
+    ours = tuple(table.heads[: len(EARLIER)]) == EARLIER
     only_ticks = not ours and not (answers == 0).any()  # then an empty cell means no
     return LabelSheet(
         class_names=tuple(names),
@@ -217,7 +223,7 @@ def sheet_of_table(table: Table) -> LabelSheet:
 
 def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str], bool]:
     """Class names, (N, C) 1, 0 or -1, columns that are no class, whether classes are listed."""
-    ours = tuple(table.heads[: len(HEAD)]) == HEAD
+    ours = tuple(table.heads[: len(EARLIER)]) == EARLIER
     names, columns, ignored = [], [], []
     for name, column in table.others.items():
         if ours or _looks_like_a_class(column):

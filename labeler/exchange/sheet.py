@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from labeler.project.people import FROM_FILE
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
+from labeler.project.store.timeline import origins
 from model.errors import InputError
 from model.shots.table import SourceInfo
 
@@ -60,6 +62,8 @@ class LabelSheet:
     unit: str = "shot"
     numbers: npt.NDArray[np.int64] | None = None
     ignored: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    """(N,) where each decision came from, '' where no one decided; () where the sheet was read."""
     by: tuple[str, ...] = ()
     """(N,) who decided, as far as a file says; () where it says nothing."""
     counts_from: int = 0
@@ -133,6 +137,7 @@ def sheet_of(
     who = project.annotator if annotator is None else annotator
     table = project.shot_table(who, only_mine=only_mine)
     merged = project.merged_state(who, only_mine=only_mine)
+    own = origins(project.store.database, who)
     return LabelSheet(
         class_names=table.class_names,
         files=tuple(str(info.path) for info in table.sources),
@@ -147,6 +152,12 @@ def sheet_of(
         sources=table.sources,
         fingerprints=tuple(info.fingerprint for info in table.sources),
         known=table.known,
+        origins=tuple(
+            "" if not labelled else FROM_FILE if imported else own.get(row, "")
+            for row, (labelled, imported) in enumerate(
+                zip(merged.labelled.tolist(), merged.imported.tolist(), strict=True)
+            )
+        ),
     )
 
 

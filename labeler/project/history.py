@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from labeler.project.store.records import LABELLED, NO_CHANGE, HistoryEntry, in_words
+from model.errors import counted
 from model.taxonomy.taxonomy import Taxonomy
 
 ORIGINS = {
     "key": "typed",
     "bulk": "together with other shots",
+    "sure": "suggestion accepted",
     "accepted": "accepted from the model or the file",
     "fix": "by the offered fix",
     "flag": "flag",
@@ -89,13 +91,30 @@ def _sign(what: str) -> str:
 
 def _how(entry: HistoryEntry) -> str:
     how = {"undo": "undone", "redo": "done again"}.get(entry.kind)
-    how = how or ORIGINS.get(entry.origin, entry.origin)
+    how = how or _origin(entry)
     if entry.seconds is None:
         return how
     seconds = entry.seconds
     took = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     took = took if seconds < 60 else f"{seconds / 60:.0f} min"
     return f"{how} {took} after display"
+
+
+def _origin(entry: HistoryEntry) -> str:
+    """'suggestion of run 1, surer than .85, accepted with 229 others'."""
+    how, shown = ORIGINS.get(entry.origin, entry.origin), entry.shown or {}
+    if entry.origin == "sure" and "run" in shown:
+        model, limit = _model(str(shown["run"])), f"{shown.get('threshold', 0):g}".removeprefix("0")
+        how = f"suggestion of {model}, surer than {limit or 0}, accepted"
+    others = entry.shots - 1 if entry.origin in ("sure", "accepted", "fix") else 0
+    return f"{how} with {counted(others, 'other')}" if others > 0 else how
+
+
+def _model(run: str) -> str:
+    """'run 3' or 'the instant model'."""
+    if run == "instant":
+        return "the instant model"
+    return f"run {int(run) if run.isdecimal() else run}"
 
 
 def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
@@ -107,6 +126,4 @@ def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
     words = ", ".join(f"{taxonomy.names[c]} {p:.2f}" for p, c in likely) or "nothing for sure"
     if not shown:
         return ""
-    run = str(shown["run"])
-    number = str(int(run)) if run.isdecimal() else run
-    return f"{'Instant model' if run == 'instant' else f'Run {number}'}: {words}"
+    return f"{_sign(_model(str(shown['run'])).removeprefix('the '))}: {words}"

@@ -42,6 +42,10 @@ class Predictions:
         """(N, C) what the model decides: by its thresholds, or by the likeliest legal label set."""
         return self.decided
 
+    def says_something(self, rows: Rows) -> Flags:
+        """(n,) True for shots, of those rows, of which it says something."""
+        return self.readable[rows]
+
     def sureness(self) -> npt.NDArray[np.float32]:
         """(N,) chance that the whole label set it decides on is right; 0 where it cannot read.
 
@@ -76,7 +80,7 @@ class Predictions:
     def contradictions(self) -> Flags:
         """(N,) True where what is likely breaks a hard rule of the taxonomy."""
         sets, which = np.unique(self.taxonomy.pack(self.likely()), return_inverse=True)
-        broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets))
+        broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets), self.known)
         return broken[which] & self.readable
 
     def disagreement(

@@ -213,17 +213,26 @@ class Labelling(SessionPart):
     def accept_sure(self, threshold: float, rows: np.typing.ArrayLike | None = None) -> int:
         """Accept all suggestions surer than a threshold, of `rows` or of all shots: one gesture.
 
-        Returns how many; see `Suggestions.sure` for those that are left to the person.
+        Returns how many; see `Suggestions.sure` for those that are left to the person. Of classes
+        that the model has not learnt nothing is decided.
         """
         self.repeats.reveal()
         found = self.suggestions.sure(threshold, rows)
-        if not len(found.rows):
+        predictions = self.predictions.now
+        if predictions is None or not len(found.rows):
             self.noted.emit("info", "Nothing to accept: " + found.text() + ".")
             return 0
         status = (self._labels.decided.own_status[found.rows] | LABELLED) & ~np.uint8(SKIPPED)
-        if not self._labels.decide(found.rows, found.present, status, "bulk"):
+        target = Target(self._labels.require().annotator, "sure")
+        shown = {"run": str(predictions.run), "threshold": threshold}
+        unsaid = self.suggestions.unlearnt()
+        if not self._labels.write(
+            target, found.rows, found.present, status, shown=shown, unsaid=unsaid
+        ):
             return 0
-        self.noted.emit("info", f"Accepted {found.text()}. Undo takes all of it back.")
+        self._labels.announce(found.rows)
+        parts = (f"Accepted {found.text()}.", found.left, "Undo takes all of it back.")
+        self.noted.emit("info", " ".join(filter(None, parts)))
         return len(found.rows)
 
     def undo(self) -> None:

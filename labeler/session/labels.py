@@ -32,7 +32,8 @@ DOUBTED = (
 class Target:
     """Whose labels a gesture changes, by number, and where it came from.
 
-    Origins are "key", "accepted", "fix", "flag", "skip", "bulk", "consensus", "repeat".
+    Origins are "key", "accepted", "fix", "flag", "skip", "bulk", "sure", "consensus",
+    "repeat".
     """
 
     annotator: int

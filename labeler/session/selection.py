@@ -90,7 +90,10 @@ class SelectedShots(QObject):
         self._decide(rows[changed], after[changed], "Apply the offered fix to", "Fixed", "fix")
 
     def accept(self) -> None:
-        """Make what is shown the person's decision: labels of the file, or the predictions."""
+        """Make what is shown the person's decision: labels of the file, or the predictions.
+
+        Classes that the model has not learnt stay undecided where it alone was shown.
+        """
         labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
         said = labels.decided.open_classes(rows)
@@ -137,7 +140,12 @@ class SelectedShots(QObject):
     ) -> None:
         labels = self.session.labels
         open_ones = labels.decided.open_classes(rows)
-        said, unsaid = (open_ones, 0) if origin == "accepted" else (0, open_ones)
+        none = np.zeros_like(open_ones)
+        said, unsaid = none, open_ones
+        if origin == "accepted":
+            decided = (labels.status[rows] & LABELLED) > 0
+            unlearnt = np.int64(self.session.suggestions.unlearnt())
+            said, unsaid = open_ones, np.where(decided, none, unlearnt)
         status = (labels.status[rows] | LABELLED) & ~np.uint8(SKIPPED)
         nothing = labels.taxonomy.violations(np.zeros(len(labels.taxonomy), bool)).any()
         if nothing:  # no class at all is then no decision, except over a file's labels

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from labeler.active.anchoring import is_hidden
 from labeler.active.instant import InstantPredictions
-from labeler.active.messages import FEWEST_LABELS
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.project.store.timeline import decided_alone
 from labeler.queue import queue as queues
@@ -26,6 +25,7 @@ from labeler.session.opened import SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
+from model.active.head import FEWEST_LABELS
 from model.errors import counted
 from model.shots.table import TRAINING
 from model.taxonomy import taxonomy as taxonomies
@@ -45,18 +45,30 @@ class Sure:
     """Suggestions above a threshold: rows, and the bits of their classes.
 
     `checked`: labelled shots on which a model that had not learnt their labels is that sure too,
-    `missed` of them wrongly. What is said of the others is counted on these.
+    `missed` of them wrongly. What is said of the others is counted on these. `silent`: classes that
+    stay undecided on them, for the model has not learnt them.
     """
 
     rows: Rows
     present: Present
     checked: int = 0
     missed: int = 0
+    silent: tuple[str, ...] = ()
 
     @property
     def most(self) -> int:
         """How many are wrong at most, with 95 %."""
         return most_wrong(self.missed, self.checked, len(self.rows))
+
+    @property
+    def left(self) -> str:
+        """ "Bent stays undecided: the model has not learnt it."; '' where nothing is left."""
+        if not len(self.rows) or not self.silent:
+            return ""
+        what = "stays undecided: the model has not learnt it."
+        if len(self.silent) > 1:
+            what = "stay undecided: the model has not learnt them."
+        return f"{', '.join(self.silent)} {what}"
 
     def text(self) -> str:
         """ "312 shots: about 9 wrong, at most 20 (counted on 104 labels)", for the person."""
@@ -165,7 +177,7 @@ class Suggestions(SessionPart):
     def unhidden(self, row: int) -> taxonomies.Labels | None:
         """(C,) what the model says of a shot, decided or hidden as it may be."""
         predictions = self.predictions.now
-        if predictions is None or not predictions.readable[row]:
+        if predictions is None or not predictions.says_something(np.array([row]))[0]:
             return None
         return self.labels.taxonomy.complete(predictions.likely()[row])
 
@@ -183,7 +195,14 @@ class Suggestions(SessionPart):
         if predictions is None:
             return np.zeros(len(rows), np.int64)
         said = self.labels.taxonomy.pack(predictions.likely()[rows])
-        return np.where(predictions.readable[rows], said, 0)
+        return np.where(predictions.says_something(rows), said, 0)
+
+    def unlearnt(self) -> int:
+        """Bits of the classes, of those that are offered, of which the model says nothing."""
+        predictions = self.predictions.now
+        if predictions is None:
+            return 0
+        return int(self.labels.taxonomy.pack(~predictions.known)) & self.labels.decided.every
 
     def bits(self, rows: npt.ArrayLike) -> Present:
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
@@ -192,7 +211,7 @@ class Suggestions(SessionPart):
         if predictions is None or not len(where) or not self.given:
             return np.zeros(len(where), np.int64)
         closed = (self.labels.status[where] & LABELLED) > 0
-        closed |= self._kept_back(where)
+        closed |= self._kept_back(where) | ~predictions.says_something(where)
         sets, which = np.unique(taxonomy.pack(predictions.likely()[where]), return_inverse=True)
         full = taxonomy.pack(taxonomy.complete(taxonomy.unpack(sets)))
         return np.asarray(np.where(closed, 0, full[which]), np.int64)
@@ -271,31 +290,33 @@ class Suggestions(SessionPart):
             return Sure(where[:0], where[:0])
         chance = predictions.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
-        where = where[undecided & (chance[where] >= threshold)]
+        where = where[undecided & (chance[where] >= threshold) & predictions.says_something(where)]
         where = where[~self._kept_back(where)]
         if self.predictions.instant is not None:
             where = where[~np.isin(where, self.predictions.instant.fit.checks)]
         present = taxonomy.pack(taxonomy.complete(predictions.likely()[where]))
         said = present > 0
         where, present = where[said], np.asarray(present[said], np.int64)
-        return Sure(where, present, *self._counted(predictions, threshold))
+        silent = tuple(taxonomy.named(taxonomy.unpack(self.unlearnt())))
+        return Sure(where, present, *self._counted(predictions, threshold), silent)
 
     def _counted(
         self, predictions: RunPredictions | InstantPredictions, threshold: float
     ) -> tuple[int, int]:
         """Labelled shots on which the model is that sure, though their labels taught it nothing,
-        and on how many of them it is wrong. Labels that were given to many at once prove nothing:
-        its own suggestions may be among them."""
-        held, run = predictions.held(), self.predictions.run
-        rows, decided = held.rows[held.sure >= threshold], held.decided[held.sure >= threshold]
-        use = (self.labels.status[rows] & LABELLED) > 0
+        and on how many of them it is wrong. It says something of them, as of the others, and their
+        labels decide on all of that. Labels that were given to many at once prove nothing: its own
+        suggestions may be among them."""
+        held, run, taxonomy = predictions.held(), self.predictions.run, self.labels.taxonomy
+        use = (held.sure >= threshold) & ((self.labels.status[held.rows] & LABELLED) > 0)
         if run is not None:  # whose embeddings know these labels
-            use &= run.role[rows] != TRAINING
-        some = np.flatnonzero(use)
+            use &= run.role[held.rows] != TRAINING
+        rows, said = held.rows[use], taxonomy.pack(taxonomy.complete(held.decided[use]))
+        about = said | self.labels.decided.every & ~self.unlearnt()
+        some = np.flatnonzero((said > 0) & (about & ~self.labels.decided.known[rows] == 0))
         some = some[:: max(1, len(some) // COUNTED)]
         opened = self.require()
         alone = decided_alone(opened.project.store.database, opened.annotator, rows[some])
-        rows, decided = rows[some][alone], decided[some][alone]
-        taxonomy, known = self.labels.taxonomy, self.labels.decided.known[rows]
-        said = taxonomy.pack(taxonomy.complete(decided))
-        return len(rows), int(((said ^ self.labels.present[rows]) & known != 0).sum())
+        some = some[alone]
+        wrong = (said[some] ^ self.labels.present[rows[some]]) & about[some] != 0
+        return len(some), int(wrong.sum())

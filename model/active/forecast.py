@@ -136,6 +136,7 @@ def _judged(
         for s, size in enumerate(sizes):
             rows = order[:size]
             made = head.fit(x[rows], y[rows], taxonomy, prior=prior, space=space, known=said[rows])
+            made = replace(made, learnt=np.ones_like(made.learnt))  # what it is about to learn, too
             decided = made.decide(x[judge]) & said[judge]
             right[judge, s] += 2.0 * (decided & y[judge])
             total[judge, s] += decided.astype(float) + y[judge]

@@ -26,6 +26,8 @@ from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
+FEWEST_LABELS = 20
+"""Of a class that is decided on fewer shots nothing is said: too few to learn from."""
 COMPONENTS = 64
 """Principal components of the embeddings that the head sees."""
 MOST_SETS = 1024
@@ -82,6 +84,8 @@ class Head:
     """(m,) which of the shots given, 1,000 at most, were read out of fold too; below 20 none."""
     held_logits: Floats
     """(m, C) what heads that did not learn their labels say of these, calibrated."""
+    learnt: Labels
+    """(C,) False for classes that too few labels are decided on: nothing is said of them."""
     odds: Floats | None = None
     """(L,) log-odds of each legal set beside the sum of its logits, see `Prior`."""
 
@@ -92,9 +96,10 @@ class Head:
         return np.concatenate([np.asarray(p, np.float32) @ self.weight for p in parts]) + self.bias
 
     def probabilities(self, embeddings: npt.ArrayLike) -> Floats:
-        """(N, C) probability of every class: marginals over the legal label sets."""
+        """(N, C) probability of every class: marginals over the legal label sets; 0 of a class that
+        is not learnt."""
         logits, legal = self.logits(embeddings), legal_sets(self.taxonomy)
-        return decoding.probabilities(logits, legal, self.raised)
+        return decoding.probabilities(logits, legal, self.raised) * self.learnt
 
     @property
     def raised(self) -> decoding.Raised:
@@ -102,16 +107,47 @@ class Head:
         return 0.0 if self.odds is None else -self.odds.astype(np.float64)
 
     def decide(self, embeddings: npt.ArrayLike) -> Labels:
-        """(N, C) the answer: the legal label set that is best for macro F1."""
+        """(N, C) the answer: the legal label set that is best for macro F1, see `decided`."""
         return self.decided(self.probabilities(embeddings))
 
     def decided(self, probabilities: Floats) -> Labels:
-        """(N, C) the answer to probabilities (N, C), see `decoding.answers`."""
+        """(N, C) the answer to probabilities (N, C), see `decoding.answers`: what a legal set says
+        of the learnt classes. Empty where only a class that is not learnt would make it legal."""
+        found = self._answers(probabilities)
+        return found & ~self._is_nothing(found)[:, None]
+
+    def judged(self, logits: Floats) -> tuple[Floats, Labels, Floats]:
+        """Logits (n, C) to probabilities (n, C), answers (n, C) and the chance (n,) that each is
+        right, whatever holds of the classes that are not learnt; 0 where nothing is answered."""
         legal = legal_sets(self.taxonomy)
+        if legal is None:
+            p = decoding.sigmoid(logits) * self.learnt
+            found = self._answers(p)
+            sure = np.where(found, p, 1 - p).prod(1)
+        else:
+            chances = decoding.set_probabilities(logits, legal, self.raised)
+            p = np.clip(chances @ legal.astype(np.float32), 0, 1) * self.learnt
+            found = self._answers(p)
+            same = self.taxonomy.pack(legal & self.learnt) == self.taxonomy.pack(found)[:, None]
+            sure = (chances * same).sum(1)
+        nothing = self._is_nothing(found)
+        return p, found & ~nothing[:, None], np.where(nothing, 0, sure)
+
+    def _answers(self, probabilities: Floats) -> Labels:
+        legal = legal_sets(self.taxonomy)
+        if legal is not None:
+            legal = self.taxonomy.unpack(np.unique(self.taxonomy.pack(legal & self.learnt)))
         found = decoding.answers(probabilities, self.thresholds, self.worth, legal)
         return found if legal is not None else _without_contradictions(
             found, (probabilities - self.thresholds) * self.worth, self.taxonomy
         )  # fmt: skip
+
+    def _is_nothing(self, answers: Labels) -> npt.NDArray[np.bool_]:
+        """(n,) True where answers (n, C) break a hard rule, also with what they imply."""
+        bits, which = np.unique(self.taxonomy.pack(answers), return_inverse=True)
+        sets = self.taxonomy.unpack(bits)
+        whole = self.taxonomy.contradictions(self.taxonomy.complete(sets))
+        return np.asarray((self.taxonomy.contradictions(sets) & whole)[which])
 
 
 @dataclass(frozen=True)
@@ -203,6 +239,9 @@ def _fitted(
         near, fold = apart[0], drawn[held] % _FOLDS
         for k, each in enumerate(apart):
             held_logits[held[fold == k]] = problem.part(held[fold == k]).logits(each)
+    learnt = said.sum(0) >= min(FEWEST_LABELS, len(x))
+    if prior is not None:
+        learnt |= prior.known
     inner = problem.solve(penalty, near)
     weight, bias = _folded(inner, space, prior)
     made = Head(
@@ -218,6 +257,7 @@ def _fitted(
         len(x),
         np.flatnonzero(kept)[held],
         held_logits[held] / np.float32(temperature),
+        learnt,
         problem.odds,
     )
     frequent = space.some if len(space.some) >= FEWEST else space.some[:0]  # too few to tell

@@ -174,6 +174,9 @@ class MadeUpRun:
     def likely(self) -> np.ndarray:
         return self.probabilities >= self.thresholds
 
+    def says_something(self, rows: np.ndarray) -> np.ndarray:
+        return self.readable[rows]
+
     def margins(self) -> np.ndarray:
         return 2 * np.abs(self.probabilities - 0.5)
 

@@ -23,9 +23,11 @@ from labeler.quality.rules import check_rules, mended, rows_that_break
 from labeler.quality.side_by_side import side_by_side
 from labeler.queue import filters
 from labeler.runs.run_report import compare
+from labeler.session.selection import SelectedShots
 from labeler.window.grid.badges import Badges, BadgeState
 from labeler.window.label.classes.panel import standings
 from labeler.window.label.queue.tiles import standing
+from model.active.head import Held
 from model.runs.judges import Judges
 from model.shots.table import table_of_file
 from model.taxonomy.taxonomy import Rule
@@ -128,6 +130,87 @@ def test_panel_tiles_and_badges_show_it_undecided_and_without_a_message(session)
         state = BadgeState(int(decided.present[r]), 1, known=int(decided.known[r]))
         marks.append(bytes(badges.of(state, 40, 1.0).constBits().asarray(40 * 40 * 4)))
     assert marks[0] != marks[1], "only the second is in error"
+
+
+def not_learnt(session, sure=0.9, held=None):
+    """Predictions that say Round of every shot, and nothing of the new class."""
+    predictions = learnt(session, sure=sure, held=held)
+    predictions.known = np.ones(len(session.labels.taxonomy), bool)
+    predictions.known[new_one(session.labels.taxonomy)] = False
+    return predictions
+
+
+@pytest.fixture
+def plain(week, qapp):
+    """The same without the rule, for Round would bring the new class."""
+    with Project.open(week) as project:
+        classes.set_rule(project, len(project.taxonomy.rules), "off")
+    opened = make_session(week)
+    yield opened
+    opened.close()
+
+
+def test_many_accepted_suggestions_leave_undecided_what_the_model_has_not_learnt(plain):
+    bit = 1 << new_one(plain.labels.taxonomy)
+    plain.suggestions.take(not_learnt(plain))
+    said = []
+    plain.noted.connect(lambda level, text: said.append(text))
+    assert plain.labelling.accept_sure(0.8) == 2
+    assert f" {NEW} stays undecided: the model has not learnt it. Undo" in said[-1]
+    assert [plain.labels.decided.undecided(row) for row in (4, OPEN)] == [bit, bit]
+    own = plain.require().project.store.load_state(plain.require().annotator)
+    assert np.array_equal(own.known, plain.labels.decided.own_known)
+
+
+def test_what_is_accepted_in_grid_leaves_it_undecided_until_enter_is_pressed_again(plain):
+    bit = 1 << new_one(plain.labels.taxonomy)
+    plain.predictions.instant = not_learnt(plain)
+    hand = SelectedShots(plain, lambda: np.array([4, OPEN]), lambda what: True, lambda what: None)
+    hand.accept()
+    assert [plain.labels.decided.undecided(row) for row in (4, OPEN)] == [bit, bit]
+    hand.accept()
+    assert [plain.labels.decided.undecided(row) for row in (4, OPEN)] == [0, 0]
+
+
+def test_enter_on_one_shot_that_the_person_looks_at_decides_on_every_class(plain):
+    plain.predictions.instant = not_learnt(plain)
+    plain.cursor.show(OPEN)
+    plain.labelling.accept()
+    assert plain.labels.decided.undecided(OPEN) == 0
+
+
+def test_what_brings_the_new_class_is_accepted_with_it(session):
+    session.suggestions.take(not_learnt(session))
+    session.labelling.accept_sure(0.8)
+    c = new_one(session.labels.taxonomy)
+    assert session.labels.taxonomy.unpack(session.labels.present[OPEN])[c]
+    assert session.labels.decided.undecided(OPEN) == 0
+
+
+def test_errors_are_counted_on_labels_that_say_something_of_all_that_is_suggested(plain):
+    taxonomy = plain.labels.taxonomy
+    decided = learnt(plain).decided[:4]
+    held = Held(np.arange(4), decided, np.full(4, 0.9, np.float32))
+    plain.suggestions.take(learnt(plain, held=held))
+    found = plain.suggestions.sure(0.8)
+    assert (found.checked, found.missed) == (2, 1), "of the new class the first two say nothing"
+    plain.suggestions.take(not_learnt(plain, held=held))
+    found = plain.suggestions.sure(0.8)
+    assert (found.checked, found.missed) == (4, 1), "and then nothing is said of it"
+    nothing = Held(np.arange(4), np.zeros((4, len(taxonomy)), bool), held.sure)
+    plain.suggestions.take(not_learnt(plain, held=nothing))
+    assert plain.suggestions.sure(0.8).checked == 0, "such are not accepted either"
+
+
+def test_a_model_that_answers_nothing_suggests_nothing_and_breaks_no_rule(session):
+    predictions = not_learnt(session, sure=[0.9] * 5 + [0.0])
+    predictions.decided[OPEN] = False
+    session.suggestions.take(predictions)
+    session.cursor.show(OPEN)
+    assert session.suggestions.of() is None
+    assert session.suggestions.bits([4, OPEN]).astype(bool).tolist() == [True, False]
+    assert session.suggestions.sure(0.0).rows.tolist() == [4]
+    assert not predictions.contradictions()[OPEN]
 
 
 def test_enter_on_an_own_label_says_that_it_is_absent_once(session):

@@ -411,7 +411,7 @@ def _add_readers(project: Project, annotator: int) -> None:
     right = project.taxonomy.unpack(merged.present[rows])
     own = project.taxonomy.pack(right)
     status = np.full(len(rows), LABELLED, np.uint8)
-    project.store.record(annotator, rows, own, status, origin="accepted")
+    project.store.record(annotator, rows, own, status, origin="key")
     for name, slips in READERS.items():
         reader = project.store.annotator(name)
         said = project.taxonomy.pack(_with_slips(project, right, slips, rng))

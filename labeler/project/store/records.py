@@ -135,6 +135,8 @@ class HistoryEntry:
     known_before: int = 0
     known: int = 0
     """Bits of the classes that are decided."""
+    shots: int = 1
+    """How many the gesture changed."""
 
 
 NO_CHANGE = "no change of labels"

@@ -77,6 +77,7 @@ _HISTORY = (
         GESTURES.c.seconds,
         EVENTS.c.known_before,
         EVENTS.c.known_after,
+        GESTURES.c.changed,
     )
     .join_from(EVENTS, GESTURES, GESTURES.c.id == EVENTS.c.gesture_id)
     .join(ANNOTATORS, ANNOTATORS.c.id == GESTURES.c.annotator_id)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
+from labeler.project.store.classing import RELABELS
 from labeler.project.store.connection import Database
 from labeler.project.store.records import LABELLED, Rows
 from labeler.project.store.schema import EVENTS, GESTURES
@@ -59,22 +60,19 @@ def first_decisions(database: Database, annotator_id: int) -> Firsts:
     """The first decision on every shot that an annotator decided and did not take back."""
     g, e = GESTURES.c, EVENTS.c
     find = (
-        select(e.row, g.time_us, g.origin, g.id)
+        select(e.row, g.time_us, g.origin, g.changed, g.id)
         .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
         .where(g.annotator_id == annotator_id, g.kind == "do")
         .where(e.status_after.bitwise_and(LABELLED) != 0)
         .where(e.status_before.bitwise_and(LABELLED) == 0)
         .order_by(g.id)
     )
-    moved = select(g.target_id, g.kind).where(
-        g.annotator_id == annotator_id, g.kind.in_(("undo", "redo"))
-    )
     with database.translated():
-        last = {row[0]: row[1] for row in database.connection.execute(moved.order_by(g.id))}
+        back = _taken_back(database, annotator_id)
         found = [
-            (row, time_us, origin)
-            for row, time_us, origin, gesture in database.connection.execute(find)
-            if last.get(gesture) != "undo"
+            (row, time_us, _origin(origin, changed))
+            for row, time_us, origin, changed, gesture in database.connection.execute(find)
+            if gesture not in back
         ]
     rows = np.array([row for row, _, _ in found], np.int64)
     times = np.array([time_us for _, time_us, _ in found], np.float64) / 1e6
@@ -82,6 +80,16 @@ def first_decisions(database: Database, annotator_id: int) -> Firsts:
     _, first = np.unique(rows, return_index=True)
     first = np.sort(first)
     return Firsts(rows[first], times[first], origins[first])
+
+
+def _taken_back(database: Database, annotator_id: int) -> set[int]:
+    """Gestures of an annotator that were undone last, and not done again since."""
+    g = GESTURES.c
+    moved = select(g.target_id, g.kind).where(
+        g.annotator_id == annotator_id, g.kind.in_(("undo", "redo"))
+    )
+    last = {row[0]: row[1] for row in database.connection.execute(moved.order_by(g.id))}
+    return {gesture for gesture, kind in last.items() if kind == "undo"}
 
 
 def decided_when(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.float64]:
@@ -102,23 +110,46 @@ def decided_when(database: Database, annotator_id: int, n: int) -> npt.NDArray[n
 
 ONE_BY_ONE = ("key", "accepted")
 """Origins of decisions that a person took looking at the shot."""
-NOT_BY_HAND = ("import", "bulk", "consensus", "adjudicated")
-"""Origins of decisions that were not taken shot by shot."""
+NOT_BY_HAND = ("import", "bulk", "sure", "consensus", "adjudicated", "salvaged")
+"""Origins of decisions that were not taken shot by shot, or may not have been."""
+_TOGETHER = ("accepted", "fix")
+"""Origins of decisions on one shot or, in Grid, on many."""
+_NO_DECISION = ("flag", "skip", *RELABELS)
+"""Origins of what leaves a decision whose it was."""
+
+
+def _origin(origin: str, changed: int) -> str:
+    """The origin, "bulk" where what may be done on one shot was done on many at once."""
+    return "bulk" if changed > 1 and origin in _TOGETHER else origin
+
+
+def origins(database: Database, annotator_id: int, rows: Rows | None = None) -> dict[int, str]:
+    """Where the annotator's decision on each shot came from, of all or of some rows; shots without
+    one are left out. "bulk" where it was taken on many at once."""
+    g, e = GESTURES.c, EVENTS.c
+    find = (
+        select(e.row, g.origin, g.changed, g.id)
+        .join_from(EVENTS, GESTURES, e.gesture_id == g.id)
+        .where(g.annotator_id == annotator_id, g.kind.in_(("do", "salvage")))
+        .where(g.origin.not_in(_NO_DECISION), e.status_after.bitwise_and(LABELLED) != 0)
+        .order_by(g.id)
+    )
+    if rows is not None:
+        find = find.where(e.row.in_(rows.tolist()))
+    with database.translated():
+        back = _taken_back(database, annotator_id)
+        return {
+            row: _origin(origin, changed)
+            for row, origin, changed, gesture in database.connection.execute(find)
+            if gesture not in back
+        }
 
 
 def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDArray[np.bool_]:
-    """(n,) False for shots whose label came to the annotator last together with others, as by
+    """(n,) False for shots whose label came to the annotator together with others, as by
     accepting many suggestions, or by importing what may have been accepted so."""
-    find = (
-        select(EVENTS.c.row, GESTURES.c.origin)
-        .join_from(EVENTS, GESTURES, EVENTS.c.gesture_id == GESTURES.c.id)
-        .where(GESTURES.c.annotator_id == annotator_id, GESTURES.c.kind == "do")
-        .where(GESTURES.c.origin.not_in(("flag", "skip")), EVENTS.c.row.in_(rows.tolist()))
-        .order_by(GESTURES.c.id)
-    )
-    with database.translated():
-        last = {row: origin for row, origin in database.connection.execute(find).all()}  # noqa: C416
-    return np.array([last.get(row) not in NOT_BY_HAND for row in rows.tolist()], bool)
+    found = origins(database, annotator_id, rows)
+    return np.array([found.get(row) not in NOT_BY_HAND for row in rows.tolist()], bool)
 
 
 def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:

@@ -101,7 +101,8 @@ class AcceptSure(QFrame):
         self.limit.setText(text.rstrip("0") if len(text) > 3 else text)
         by = "" if now is None else f", by {now.name}"
         text = self.found.text()
-        self.words.setText(f"{text[:1].upper()}{text[1:]}{by if n else ''}.")
+        text = f"{text[:1].upper()}{text[1:]}{by if n else ''}. {self.found.left}"
+        self.words.setText(text.rstrip())
         self.accept.setText(f"Accept {counted(n, 'shot')}")
         set_role(self.accept, "main")
         for button in (self.accept, self.look):

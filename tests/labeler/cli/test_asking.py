@@ -11,6 +11,7 @@ import pytest
 
 from labeler.active import asking
 from labeler.cli import main
+from labeler.project import classes
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED, SKIPPED
 from model.prediction import embedding_file as embedding_parts
@@ -47,6 +48,19 @@ def project(tmp_path):
     for part in parts:
         embedding_parts.write(part, x[part.first : part.stop])
     return folder
+
+
+def test_ask_says_nothing_of_a_class_that_is_decided_on_too_few_shots(project):
+    with Project.open(project) as opened:
+        classes.add(opened, "New")
+        rows, bit = np.arange(60, 79), 1 << opened.taxonomy.index("New")
+        present = HELIUM.pack(HELIUM.mask(("Prolate", "Streak"))) | np.where(rows % 2, bit, 0)
+        opened.store.record(opened.annotator, rows, present, LABELLED, origin="key")
+        why = asking.next_shots(opened, "margin", 30, audit=0).reasons
+        assert len(why) == 30
+        assert "least sure of New" not in why
+        opened.store.record(opened.annotator, 79, present[1], LABELLED, origin="key")
+        assert "least sure of New" in asking.next_shots(opened, "margin", 30, audit=0).reasons
 
 
 def test_ask_names_unlabelled_shots_with_reasons(project, capsys):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from labeler.exchange import FORMATS, export, read_labels
 from labeler.exchange.as_csv import harmless, original
+from labeler.exchange.columns import class_column
 from labeler.exchange.sheet import sheet_of
 from labeler.project import classes
 from labeler.project.project import Project
@@ -87,6 +88,44 @@ def test_only_mine_leaves_the_labels_of_files_out(project, tmp_path):
     assert not sheet.imported.any()
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_says_where_a_label_came_from(project, tmp_path, form):
+    out = tmp_path / f"out{FORMATS[form].endings[0]}"
+    sent = export(project, form, out)
+    assert set(sent.origins[:4]) == {"file", "key"}
+    assert [bool(o) for o in sent.origins] == sent.labelled.tolist()
+    if form == "parquet":
+        import pyarrow.parquet
+
+        found = pyarrow.parquet.read_table(out)["origin"].to_pylist()
+    elif form == "json":
+        found = [task["meta"]["origin"] for task in json.loads(out.read_text("utf-8"))]
+    elif form == "csv":
+        with out.open(encoding="utf-8-sig", newline="") as stream:
+            found = [line["origin"] for line in csv.DictReader(stream)]
+    else:
+        with h5py.File(out) as file:
+            entries = [file] if form == "hdf5" else [
+                file[f"entry_{k}/instrument_1/detector_1"] for k in (1, 2, 3)
+            ]  # fmt: skip
+            found = [o.decode() for entry in entries for o in entry["origin"][()]]
+    assert tuple(found) == sent.origins
+    back = read_labels(out)
+    assert back.origins == ()
+    assert "origin" not in back.class_names
+
+
+def test_a_class_called_origin_stays_a_class_also_in_tables_of_earlier_versions(tmp_path):
+    assert class_column("Origin") == "class:Origin"
+    earlier = (
+        "shot,file,dataset,index,labelled_by,flagged,skipped,note,origin\n1,a.h5,,0,me,0,0,,1\n"
+    )
+    (tmp_path / "earlier.csv").write_text(earlier)
+    assert read_labels(tmp_path / "earlier.csv").class_names == ("origin",)
+    (tmp_path / "other.csv").write_text("shot,Round,origin\n1,1,0\n2,0,1\n")
+    assert read_labels(tmp_path / "other.csv").class_names == ("Round", "origin")
+
+
 # -- CSV ---------------------------------------------------------------------------------------
 
 
@@ -94,7 +133,7 @@ def test_a_tsv_is_parted_by_tabs(project, tmp_path):
     export(project, None, tmp_path / "x.csv")
     export(project, None, tmp_path / "x.tsv")
     heads = (tmp_path / "x.tsv").read_text(encoding="utf-8-sig").splitlines()[0].split("\t")
-    assert len(heads) == 8 + len(project.taxonomy)
+    assert len(heads) == 9 + len(project.taxonomy)
     one, other = (read_labels(tmp_path / f"x.{end}") for end in ("csv", "tsv"))
     assert np.array_equal(one.labels, other.labels)
     assert one.notes == other.notes
@@ -123,12 +162,12 @@ def test_text_made_harmless_comes_back(text):
 @pytest.mark.parametrize(
     ("line", "change", "says"),
     [
-        (2, "1,a.h5,images,0,me,0,0,,1", "line 2: has 9 cells where the first line names 19"),
-        (2, "1,a.h5,images,0,me,0,0,," + ",".join(["7"] * 11), "line 2: has '7' in the column"),
-        (2, "1,a.h5,images,0,me,0,0,," + "," * 10, "line 2: says that me labelled"),
+        (2, "1,a.h5,images,0,me,0,0,,1", "line 2: has 9 cells where the first line names 20"),
+        (2, "1,a.h5,images,0,me,0,0,,key," + ",".join(["7"] * 11), "line 2: has '7' in the column"),
+        (2, "1,a.h5,images,0,me,0,0,,key," + "," * 10, "line 2: says that me labelled"),
         (3, "2,a.h5", "line 3"),
-        (3, "2,a.h5,images,x,me,0,0,," + ",".join(["0"] * 11), "line 3: has 'x' where the index"),
-        (4, '3,a.h5,images,2,me,0,0,"' + "," * 11, "cannot be read"),
+        (3, "2,a.h5,images,x,me,0,0,,key," + ",".join(["0"] * 11), "line 3: has 'x' where"),
+        (4, '3,a.h5,images,2,me,0,0,"' + "," * 12, "cannot be read"),
     ],
 )
 def test_a_csv_that_was_edited_wrongly_names_its_line(project, tmp_path, line, change, says):

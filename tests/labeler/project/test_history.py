@@ -48,6 +48,24 @@ def test_the_newest_event_is_first_and_a_note_is_said_when_it_changes():
     assert [line.note for line in lines] == ["", "", "odd"]
 
 
+def test_a_suggestion_accepted_with_others_says_so():
+    shown = {"run": "0001", "threshold": 0.85}
+    history = [
+        entry(origin="sure", shown=shown, shots=230),
+        entry(origin="sure", shown={"run": "instant", "threshold": 0.995}),
+        entry(origin="accepted", shots=2),
+        entry(origin="bulk", shots=230),
+    ]
+    lines = in_lines(history, TWO)[::-1]
+    assert [line.how for line in lines] == [
+        "suggestion of run 1, surer than .85, accepted with 229 others",
+        "suggestion of the instant model, surer than .995, accepted",
+        "accepted from the model or the file with 1 other",
+        "together with other shots",
+    ]
+    assert [line.model for line in lines] == [""] * 4
+
+
 def test_only_whom_one_may_see_is_told():
     history = [entry(), entry(annotator="Bob", gesture=2)]
     assert [line.who for line in in_lines(history, TWO, ["Ada"])] == ["Ada"]

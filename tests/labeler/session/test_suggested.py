@@ -1,11 +1,14 @@
 """Ghosts, the asked queue, acceptance of many at once, and what the guard keeps back."""
 
+import csv
+
 import numpy as np
 import pytest
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QWidget
 
-from labeler.active.instant_child import _judged
+from labeler.exchange import export
+from labeler.project.store import timeline
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
 from labeler.session import suggestions
@@ -345,12 +348,52 @@ def test_labels_that_the_run_was_trained_on_say_nothing_of_its_errors(session):
     use_made_up_run(session)
     session.suggestions.enough = 0
     run = session.predictions.run
-    for row in (0, 1, 2):
+    for row in (1, 2, 4):  # of the first and of every third it says nothing
         session.cursor.show(row)
         session.labelling.toggle(session.labels.taxonomy.index("Streak"))
     before = session.suggestions.sure(0.0).checked
-    run.role = np.where(np.arange(40) < 2, TRAINING, 0)
+    run.role = np.where(np.arange(40) < 3, TRAINING, 0)
     assert (before, session.suggestions.sure(0.0).checked) == (3, 1)
+
+
+def origins(session):
+    opened = session.require()
+    return timeline.origins(opened.project.store.database, opened.annotator)
+
+
+def test_an_accepted_suggestion_is_told_from_a_key_on_many_shots_and_from_enter(
+    session, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    streak = session.labels.taxonomy.index("Streak")
+    session.suggestions.take(learnt(session, sure=[0.9] * 6 + [0.1] * 34))
+    session.labelling.accept_sure(0.85, range(6))
+    chosen = np.array([6, 7])
+    hand = SelectedShots(session, lambda: chosen, lambda what: True, lambda what: None)
+    hand.toggle(streak)
+    chosen = np.array([8, 9])
+    hand.accept()
+    for row in (10, 11):
+        session.cursor.show(row)
+        session.labelling.accept()
+    session.cursor.show(0)
+    session.labelling.flag("odd")
+    session.cursor.show(12)
+    session.labelling.toggle(streak)
+    session.cursor.show(5)
+    session.labelling.toggle(streak)
+    session.labelling.undo()
+    found = ["sure"] * 6 + ["bulk"] * 4 + ["accepted"] * 2 + ["key"]
+    assert origins(session) == dict(enumerate(found))
+    store = session.require().project.store
+    (entry,) = [e for e in store.history(1) if e.origin == "sure"]
+    assert (entry.shown, entry.shots) == ({"run": "instant", "threshold": 0.85}, 6)
+    alone = timeline.decided_alone(store.database, session.require().annotator, np.arange(14))
+    assert alone.tolist() == [False] * 10 + [True] * 4
+    export(session.require().project, "csv", tmp_path / "l.csv")
+    with (tmp_path / "l.csv").open(encoding="utf-8-sig", newline="") as stream:
+        lines = [line["origin"] for line in csv.DictReader(stream)]
+    assert lines == [*found, *[""] * 27]
 
 
 @pytest.mark.parametrize(("share", "checked", "n"), [(0.1, 12, 400), (0.03, 60, 50), (0.3, 9, 30)])
@@ -377,8 +420,8 @@ def test_from_the_first_labels_on_no_more_are_wrong_than_is_said(foreign, labell
     for seed in range(12):
         rows = np.random.default_rng(seed).permutation(600)[:labelled]
         made = fit(x[rows], truth[rows], HELIUM, prior=own, space=space)
-        _, decided, sure = _judged(made, made.logits(x))
-        _, apart, apart_sure = _judged(made, made.held_logits)
+        _, decided, sure = made.judged(made.logits(x))
+        _, apart, apart_sure = made.judged(made.held_logits)
         rest = np.setdiff1d(np.flatnonzero(sure >= 0.8), rows)
         there = apart_sure >= 0.8
         missed = (apart != truth[rows[made.held]]).any(1)[there].sum()

@@ -13,7 +13,7 @@ from model.errors import InputError
 from model.metrics.metrics import calibration_error, constant_prediction, f1_scores
 from model.runs.prior import prior_of
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import Class, Taxonomy
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy
 from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
@@ -417,3 +417,79 @@ def test_a_class_that_is_undecided_on_most_shots_is_learnt_from_the_others():
     assert right[hidden].mean() > 0.9
     assert masked[hidden].mean() > 0.8
     assert taken[hidden].mean() < 0.4, "the undecided were no negatives"
+
+
+SPECIES = load(shipped("cxidb"))
+NEW = 5
+
+
+def late(shown: int, told: int, seed: int = 0):
+    """Six species, of which each shot has one; the last came late, and labels say of it on `told`
+    shots of its own alone: the taxonomy, embeddings (900, 12), truth (900, 6), decided (200, 6)."""
+    names = [c.name for c in SPECIES.classes] + ["New"]
+    rules = [replace(rule, left=tuple(names)) for rule in SPECIES.rules]
+    taxonomy = Taxonomy("late", [Class(name) for name in names], rules)
+    random = np.random.default_rng(seed)
+    of = random.integers(0, 5, 900)
+    of[:told] = of[300 : 300 + shown] = NEW
+    places = 4 * random.normal(size=(6, 12))
+    x = (places[of] + random.normal(size=(900, 12))).astype(np.float32)
+    truth = np.eye(6, dtype=bool)[of]
+    said = np.ones((200, 6), bool)
+    said[told:, NEW] = False
+    return taxonomy, x, truth, said
+
+
+def test_where_only_a_class_that_is_not_learnt_fits_nothing_is_answered():
+    taxonomy, x, truth, said = late(shown=100, told=15)
+    made = head.fit(x[:200], truth[:200], taxonomy, known=said)
+    p, decided, sure = made.judged(made.logits(x))
+    assert made.learnt.tolist() == [True] * 5 + [False]
+    assert not p[:, NEW].any()
+    assert not decided[:, NEW].any()
+    said_none = ~decided.any(1)
+    assert said_none[300:400].mean() > 0.9, "these are of the new species"
+    assert not sure[said_none].any()
+    assert not taxonomy.contradictions(decided[~said_none]).any()
+    sure_ones = sure > 0.8
+    assert sure_ones.sum() > 500
+    assert (decided[sure_ones] == truth[sure_ones]).all(1).mean() > 0.95
+    np.testing.assert_array_equal(made.decide(x), decided)
+    np.testing.assert_array_equal(made.probabilities(x), p)
+
+
+def test_how_sure_an_answer_is_counts_all_that_a_class_that_is_not_learnt_may_be():
+    """Whatever holds of it: the chances of both add up, and are those of the same answer."""
+    names = ("Round", "Elliptical", "Crystal")
+    one = Rule("one_of", "hard", names[:2], (), "")
+    taxonomy = Taxonomy("three", [Class(name) for name in names], [one])
+    random = np.random.default_rng(0)
+    round_, new = np.arange(2000) % 2 == 0, random.random(2000) < 0.3
+    places = random.normal(size=(2, 64))
+    x = 0.3 * random.normal(size=(2000, 64)) + 4 * np.where(round_[:, None], places[0], -places[0])
+    x = (x + 3 * np.where(new[:, None], places[1], -places[1])).astype(np.float32)
+    truth = np.stack([round_, ~round_, new], 1)
+    said = np.ones((310, 3), bool)
+    said[:300, 2] = False
+    made = head.fit(x[:310], truth[:310], taxonomy, known=said)
+    logits = made.logits(x)
+    _, decided, sure = made.judged(logits)
+    assert made.learnt.tolist() == [True, True, False]
+    chances = decoding.set_probabilities(logits, taxonomy.legal_sets)
+    both = (taxonomy.legal_sets[:, :2] == decided[:, None, :2]).all(2)
+    np.testing.assert_allclose(sure, (chances * both).sum(1), atol=1e-6)
+    assert sure.min() > 0.9
+    assert (decided[:, :2] == truth[:, :2]).all()
+    every = replace(made, learnt=np.ones(3, bool))
+    assert (every.judged(logits)[2] < sure).mean() > 0.9, "it is less sure of Crystal, too"
+
+
+def test_without_rules_a_class_that_is_not_learnt_is_left_out():
+    x, labels = world(300, FREE, width=8)
+    said = np.ones_like(labels)
+    said[5:, 2] = False
+    made = head.fit(x, labels, FREE, known=said)
+    p, decided, sure = made.judged(made.logits(x))
+    assert not decided[:, 2].any()
+    right = np.where(decided, p, 1 - p)[:, :2].prod(1)
+    np.testing.assert_allclose(sure, right, rtol=1e-5)
