@@ -23,6 +23,7 @@ from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.facts import mended_in_words
 from labeler.project.store.records import Present, Status, StoreState
+from labeler.project.store.timeline import given_together
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
@@ -405,6 +406,14 @@ class Project:
             self.taxonomy,
             None if merged.known is None else self.taxonomy.unpack(merged.known | merged.present),
         )
+
+    def labelled_together(self) -> npt.NDArray[np.bool_]:
+        """(N,) shots whose label the person who labels here gave together with those of others.
+
+        Labels that came with files are not among them, even where they were accepted so once.
+        """
+        own = self.store.load_state(self.annotator).labelled
+        return own & given_together(self.store.database, self.annotator, len(own))
 
     # -- runs ----------------------------------------------------------------------------------
 

@@ -37,11 +37,13 @@ def judges_of(run: Path, role: npt.NDArray[np.uint8]) -> Judges:
 
 
 def judged_on(report: dict[str, Any]) -> str:
-    """RANDOM_CHECKS or KEPT_ASIDE, as the metrics of a run say; and how many shots of the random
-    draw were left out because networks were trained on them."""
+    """RANDOM_CHECKS or KEPT_ASIDE, as the metrics of a run say; of which files the random draw is
+    one, and how many shots of it were left out because networks were trained on them."""
     if report.get("judged_on") != RANDOM_CHECKS:
         return KEPT_ASIDE
+    among = report.get("checks_among")
+    words = f"{RANDOM_CHECKS} of {among}" if isinstance(among, str) and among else RANDOM_CHECKS
     left_out = int(number_of(report, "checks_left_out"))
     if not left_out:
-        return RANDOM_CHECKS
-    return f"{RANDOM_CHECKS}, {left_out:,} of the draw left out because they trained"
+        return words
+    return f"{words}, {left_out:,} of the draw left out because they trained"

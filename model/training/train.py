@@ -435,6 +435,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "evaluation_trained_on_before": data.met,
         "judged_on": RANDOM_CHECKS if data.at_random else KEPT_ASIDE,
         "checks_left_out": data.left_out,
+        "checks_among": data.among,
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],
@@ -452,6 +453,11 @@ def _finish(loop: Loop, seconds: float) -> Event:
     resume.forget(loop.out)
     made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
     made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
+    if loop.cancelled and not loop.epoch:
+        steps = "1 step" if loop.step == 1 else f"{loop.step:,} steps"
+        when = f"in epoch 1 of {recipe.epochs}, after {steps}"
+        text = f"Cancelled {when}; the network so far is kept."
+        return event("cancelled", text=text, **made)
     if loop.cancelled:
         epoch = f"epoch {report['best_epoch']}"
         which = f"{epoch}, the last," if loop.chosen_on == "last" else f"{epoch}, the best so far,"

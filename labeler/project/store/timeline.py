@@ -66,11 +66,8 @@ def first_decisions(database: Database, annotator_id: int) -> Firsts:
         .where(e.status_before.bitwise_and(LABELLED) == 0)
         .order_by(g.id)
     )
-    moved = select(g.target_id, g.kind).where(
-        g.annotator_id == annotator_id, g.kind.in_(("undo", "redo"))
-    )
     with database.translated():
-        last = {row[0]: row[1] for row in database.connection.execute(moved.order_by(g.id))}
+        last = _moved(database, annotator_id)
         found = [
             (row, time_us, origin)
             for row, time_us, origin, gesture in database.connection.execute(find)
@@ -119,6 +116,41 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
     with database.translated():
         last = {row: origin for row, origin in database.connection.execute(find).all()}  # noqa: C416
     return np.array([last.get(row) not in NOT_BY_HAND for row in rows.tolist()], bool)
+
+
+def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.bool_]:
+    """(n,) True for shots whose label the annotator gave together with those of others, as by
+    accepting many suggestions: no one need have looked at each. What was undone does not count,
+    nor do flags; whether the label still stands is not looked at."""
+    g, e = GESTURES.c, EVENTS.c
+    find = (
+        select(e.row, g.id, g.origin)
+        .join_from(EVENTS, GESTURES, e.gesture_id == g.id)
+        .where(g.annotator_id == annotator_id, g.kind == "do", e.row < n)
+        .where(g.origin.not_in(("flag", "skip")))
+        .order_by(g.id)
+    )
+    with database.translated():
+        last = _moved(database, annotator_id)
+        found = [
+            (row, gesture, origin == "bulk", origin == "accepted")
+            for row, gesture, origin in database.connection.execute(find)
+            if last.get(gesture) != "undo"
+        ]
+    rows, gestures, many, accepted = np.array(found, np.int64).reshape(-1, 4).T
+    _, which, sizes = np.unique(gestures, return_inverse=True, return_counts=True)
+    together = np.zeros(n, bool)
+    together[rows] = (many > 0) | ((accepted > 0) & (sizes[which] > 1))  # the last one stays
+    return together
+
+
+def _moved(database: Database, annotator_id: int) -> dict[int, str]:
+    """Whether each gesture that was ever undone was last undone or redone. Within `translated`."""
+    g = GESTURES.c
+    find = select(g.target_id, g.kind).where(
+        g.annotator_id == annotator_id, g.kind.in_(("undo", "redo"))
+    )
+    return {row[0]: row[1] for row in database.connection.execute(find.order_by(g.id))}
 
 
 def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:

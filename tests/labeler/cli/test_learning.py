@@ -184,7 +184,7 @@ def test_events_and_one_object_are_not_asked_for_at_once(capsys):
 
 def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
     from model.runs.folder import RESUME
-    from model.training.data import with_roles
+    from model.training.roles import with_roles
     from model.training.train import train
 
     with Project.open(project) as opened:

@@ -181,5 +181,5 @@ def test_too_few_judging_shots_put_no_run_to_use(project):
     learned_shots.keep(project.run_folder(number), nothing, nothing, np.arange(5))
     made, _ = put(project, number, promote=True)
     assert not made["current"]
-    why = "because too few shots judge"
+    why = "because only 5 shots judged"
     assert f"Run 2 is not in use, {why}: macro F1 1.00, run 1 0." in made["decision"]

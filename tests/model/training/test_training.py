@@ -22,9 +22,10 @@ from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
 from model.taxonomy import decoding
 from model.training import resume
-from model.training.data import in_hard_error, prepare
+from model.training.data import prepare
 from model.training.judging import Judge
 from model.training.loop import Loop
+from model.training.roles import in_hard_error
 from model.training.train import Options, _caution, _fitting, train
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import NAMES, make_file, tiny_recipe
