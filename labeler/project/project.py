@@ -437,8 +437,14 @@ class Project:
         return run
 
     def new_run_folder(self) -> Path:
-        """Make the folder of the next run."""
-        return layout.new_run_folder(self.runs_folder)
+        """Make the folder of the next run; InputError where it cannot be made."""
+        self.store.database.refuse_read_only()
+        try:
+            return layout.new_run_folder(self.runs_folder)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            mend = "Free some space there, or see that you may write there."
+            raise InputError(what, file=self.runs_folder, mend=mend) from error
 
     @property
     def current_run(self) -> int | None:

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
-from labeler.project.store.records import SKIPPED
 from labeler.runs.before_first_run import answers_before
+from labeler.runs.judging_shots import checks_for
 from labeler.runs.predictions import RunPredictions
 from model.active import suspicious
 from model.errors import InputError
@@ -39,7 +39,7 @@ from model.runs.prior import prior_of
 from model.runs.promotion import Answers, Verdict, compare_files, only
 from model.runs.recipes import Recipe, shipped_network
 from model.shots.table import ShotTable
-from model.training.roles import marks_of, random_checks, with_roles
+from model.training.roles import marks_of, with_roles
 from model.training.train import Options, train
 
 DOUBTED = 2000
@@ -72,7 +72,8 @@ def train_project(
     with Project.open(folder) as project:
         project.refuse_changed()
         before = replace(project.shot_table(), together=project.labelled_together()).offered()
-        checks = _random_checks(project, before)
+        status, readable = project.merged_state().status, _readable(project, len(before))
+        checks = checks_for(marks_of(before), status, readable)
         table = with_roles(before, request.seed, checks=checks)
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
@@ -127,20 +128,16 @@ def _doubts(table: ShotTable, cache: Path, preparation: Preparation) -> Iterator
         yield event("note", level="warning", text=text)
 
 
-def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
-    """The shots of a random draw that judge as soon as they are labelled, in its order; skipped
-    ones, and those that the network in use could not read, are passed over. None where all labels
-    are a random draw."""
-    askable = table.labelled | ((project.merged_state().status & SKIPPED) == 0)
+def _readable(project: Project, n: int) -> npt.NDArray[np.bool_] | None:
+    """(n,) shots that the network in use could read; None where there is none, or it read none."""
     run = project.current_run
-    if run is not None:
-        try:
-            path = project.run_folder(run) / PREDICTIONS
-            found = RunPredictions.open(path, project.taxonomy, len(table))
-            askable &= table.labelled | found.readable
-        except InputError:  # it has read none: then all count
-            pass
-    return random_checks(marks_of(table), askable)
+    if run is None:
+        return None
+    try:
+        path = project.run_folder(run) / PREDICTIONS
+        return RunPredictions.open(path, project.taxonomy, n).readable
+    except InputError:
+        return None
 
 
 def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
