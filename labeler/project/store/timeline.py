@@ -119,28 +119,21 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
 
 
 def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.bool_]:
-    """(n,) True for shots whose label the annotator gave together with those of others, as by
+    """(n,) True for shots whose label the annotator gave last together with those of others, as by
     accepting many suggestions: no one need have looked at each. What was undone does not count,
     nor do flags; whether the label still stands is not looked at."""
-    g, e = GESTURES.c, EVENTS.c
-    find = (
-        select(e.row, g.id, g.origin)
-        .join_from(EVENTS, GESTURES, e.gesture_id == g.id)
-        .where(g.annotator_id == annotator_id, g.kind == "do", e.row < n)
-        .where(g.origin.not_in(("flag", "skip")))
-        .order_by(g.id)
-    )
+    find = """SELECT e.row, g.id, CASE WHEN g.origin IN ('bulk', 'accepted') THEN 1 ELSE 0 END
+        FROM gestures g JOIN events e ON e.gesture_id = g.id
+        WHERE g.annotator_id = ? AND g.kind = 'do' AND g.origin NOT IN ('flag', 'skip')
+        ORDER BY g.id"""
+    kind = np.dtype([("row", "i8"), ("gesture", "i8"), ("many", "?")])
     with database.translated():
-        last = _moved(database, annotator_id)
-        found = [
-            (row, gesture, origin == "bulk", origin == "accepted")
-            for row, gesture, origin in database.connection.execute(find)
-            if last.get(gesture) != "undo"
-        ]
-    rows, gestures, many, accepted = np.array(found, np.int64).reshape(-1, 4).T
-    _, which, sizes = np.unique(gestures, return_inverse=True, return_counts=True)
+        undone = [g for g, last in _moved(database, annotator_id).items() if last == "undo"]
+        found = np.fromiter(database.rows(find, annotator_id), kind)
+    found = found[~np.isin(found["gesture"], undone) & (found["row"] < n)]
+    _, which, sizes = np.unique(found["gesture"], return_inverse=True, return_counts=True)
     together = np.zeros(n, bool)
-    together[rows] = (many > 0) | ((accepted > 0) & (sizes[which] > 1))  # the last one stays
+    together[found["row"]] = found["many"] & (sizes[which] > 1)  # the last one stays
     return together
 
 

@@ -86,7 +86,7 @@ class Training(SessionPart):
         self.outcome: Outcome | None = None
         self._of: Opened | None = None
         """The project that the job belongs to."""
-        self._wants_use = self._has_network = False
+        self._wants_use = False
         self._reset()
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
@@ -102,7 +102,9 @@ class Training(SessionPart):
         self.epoch = self.epochs = 0
         self.stage = ""
         self.constant = {}
-        self.is_stopping = self._has_network = False
+        self.is_stopping = False
+        self.has_network = False
+        """Whether the training under way has made a step, so that there is a network to keep."""
         self._begun = self._estimated_at = self._stage_begun = time.monotonic()
         self._left: float | None = None
         self._share = 0.0
@@ -243,7 +245,7 @@ class Training(SessionPart):
         """The question before the job under way is stopped, with what will be left of it."""
         if self._wants_use:
             return "Stop predicting? The run stays, without predictions of all shots."
-        if self._has_network:
+        if self.has_network:
             return "Stop the training and keep the network so far?"
         return "Stop the training? No step was made yet, there is no network to keep."
 
@@ -300,9 +302,9 @@ class Training(SessionPart):
             self.constant = numbers_in(item.get("constant"))
             self.stage = "training"
         elif kind in ("step", "evaluated"):
-            self._has_network = True
+            self.has_network = True
         elif kind == "epoch":
-            self._has_network = True
+            self.has_network = True
             self.epoch = int(item.get("epoch") or self.epoch)
             self.epochs = int(item.get("epochs") or self.epochs)
             self.stage = "training"

@@ -221,7 +221,7 @@ class _Running(_Page):
 def progress_in_words(now: Training) -> str:
     """What the job is doing and how long it will still take."""
     if now.is_stopping:
-        return "ending, keeping the network so far"
+        return "ending, keeping the network so far" if now.has_network else "ending"
     parts = [now.stage]
     if now.stage == "training":
         parts = [f"epoch {now.epoch} of {now.epochs}" if now.epoch else "first epoch"]

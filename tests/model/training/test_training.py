@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -238,6 +239,10 @@ def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
 
     events = list(train(table_of_file(path), tiny_recipe(), tmp_path / "run", stop=stop))
     assert events[-1]["event"] == "cancelled"
+    assert re.fullmatch(
+        r"Cancelled in epoch 1 of 2, after \d steps?; the network so far is kept.",
+        events[-1]["text"],
+    )
     checkpoint.load(tmp_path / "run")
 
 
