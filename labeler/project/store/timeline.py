@@ -124,13 +124,13 @@ def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray
     nor do flags; whether the label still stands is not looked at."""
     find = """SELECT e.row, g.id, CASE WHEN g.origin IN ('bulk', 'accepted') THEN 1 ELSE 0 END
         FROM gestures g JOIN events e ON e.gesture_id = g.id
-        WHERE g.annotator_id = ? AND g.kind = 'do' AND g.origin NOT IN ('flag', 'skip')
-        ORDER BY g.id"""
+        WHERE g.annotator_id = ? AND g.kind = 'do' AND g.origin NOT IN ('flag', 'skip')"""
     kind = np.dtype([("row", "i8"), ("gesture", "i8"), ("many", "?")])
     with database.translated():
         undone = [g for g, last in _moved(database, annotator_id).items() if last == "undo"]
         found = np.fromiter(database.rows(find, annotator_id), kind)
     found = found[~np.isin(found["gesture"], undone) & (found["row"] < n)]
+    found = found[np.argsort(found["gesture"], kind="stable")]
     _, which, sizes = np.unique(found["gesture"], return_inverse=True, return_counts=True)
     together = np.zeros(n, bool)
     together[found["row"]] = found["many"] & (sizes[which] > 1)  # the last one stays
