@@ -169,9 +169,8 @@ def _put_to_use(
         cache, preparation = project.folder / CACHE, preparation_of(project)
     if current == number:  # it went on after an interruption
         return {"current": True, "comparison": None}
-    judges = judges_of(out, table.role)
-    may = table.labelled if table.together is None else table.labelled & ~table.together
-    rows = judges.rows[may[judges.rows]]
+    judges = judges_of(out, table.role, table.together)
+    rows = judges.rows[table.labelled[judges.rows]]
     old: Path | Answers | None
     if used is not None and used.is_file():
         name, old = f"run {current}", used

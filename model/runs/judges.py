@@ -25,15 +25,22 @@ class Judges:
     words: str = KEPT_ASIDE
 
 
-def judges_of(run: Path, role: npt.NDArray[np.uint8]) -> Judges:
+def judges_of(
+    run: Path, role: npt.NDArray[np.uint8], together: npt.NDArray[np.bool_] | None = None
+) -> Judges:
     """The shots by which the report of a run was made, of those with the roles (N,).
 
-    Of a run of an earlier version, which did not keep them, all evaluation shots.
+    Of a run of an earlier version, which did not keep them, all evaluation shots. Those that were
+    labelled `together` (N,) with others are left out, and it is said how many.
     """
     rows = learned_shots.judging(run)
     if rows is None:
-        return Judges(np.flatnonzero(role == EVALUATION))
-    return Judges(rows[(rows >= 0) & (rows < len(role))], judged_on(metrics_of(run)))
+        rows, words = np.flatnonzero(role == EVALUATION), KEPT_ASIDE
+    else:
+        rows, words = rows[(rows >= 0) & (rows < len(role))], judged_on(metrics_of(run))
+    if together is not None and (many := int(together[rows].sum())):
+        rows, words = rows[~together[rows]], f"{words}, {many:,} labelled together left out"
+    return Judges(rows, words)
 
 
 def judged_on(report: dict[str, Any]) -> str:

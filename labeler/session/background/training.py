@@ -373,7 +373,7 @@ class Training(SessionPart):
                 )
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
-            judges = judges_of(run.folder, project.store.roles())
+            judges = judges_of(run.folder, project.store.roles(), project.labelled_together())
             now = self.labels.present, self.labels.status, judges, self.labels.decided.known
             change = compare(self.predictions.run, new, *now)
         return Outcome(run, True, message, old, change, run.is_usable)

@@ -178,6 +178,7 @@ def test_shots_that_were_labelled_together_since_judge_no_run(project):
     project.store.record(project.annotator, np.arange(0, 30, 3), 1, LABELLED, origin="bulk")
     made, _ = put(project, number)
     assert made["comparison"]["evaluation_shots"] == 10
+    assert made["comparison"]["judged_on"] == "kept aside, 10 labelled together left out"
 
 
 def test_a_comparison_that_was_stopped_is_called_so_and_the_person_decides(project, monkeypatch):
