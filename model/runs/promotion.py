@@ -130,7 +130,7 @@ class Verdict:
 
 def only(shots: int) -> str:
     """What is said where too few shots judge."""
-    return f"only {shots:,} shots judged" if shots != 1 else "only 1 shot judged"
+    return f"only {counted(shots, 'shot')} judged"
 
 
 class Answers(NamedTuple):

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event, Stop, event, never, now_and_then, to_line
 from model.networks.architectures import SMALLEST, Network
 from model.output_files import append_line, open_to_append, write_text
@@ -454,8 +454,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
     made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
     if loop.cancelled and not loop.epoch:
-        steps = "1 step" if loop.step == 1 else f"{loop.step:,} steps"
-        when = f"in epoch 1 of {recipe.epochs}, after {steps}"
+        when = f"in epoch 1 of {recipe.epochs}, after {counted(loop.step, 'step')}"
         text = f"Cancelled {when}; the network so far is kept."
         return event("cancelled", text=text, **made)
     if loop.cancelled:

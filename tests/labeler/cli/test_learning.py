@@ -58,7 +58,9 @@ def call(capsys, *words):
     return status, capsys.readouterr()
 
 
-def test_a_project_is_trained_and_read_and_a_run_that_four_shots_judge_is_offered(learnt, recipe, capsys):
+def test_a_project_is_trained_and_read_and_a_run_that_four_shots_judge_is_offered(
+    learnt, recipe, capsys
+):
     project, found = learnt
     assert found["event"] == "finished"
     assert found["metrics"]["accuracy"] > 0.5
