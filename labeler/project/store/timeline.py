@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
+from labeler.project.store.classing import RELABELS
 from labeler.project.store.connection import Database
 from labeler.project.store.records import LABELLED, Rows
 from labeler.project.store.schema import EVENTS, GESTURES
@@ -121,14 +122,15 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
 def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.bool_]:
     """(n,) True for shots whose label the annotator gave last together with those of others, as by
     accepting many suggestions: no one need have looked at each. What was undone does not count,
-    nor do flags; whether the label still stands is not looked at."""
-    find = """SELECT e.row, g.id, CASE WHEN g.origin IN ('bulk', 'accepted') THEN 1 ELSE 0 END
+    nor do flags and merged classes; whether the label still stands is not looked at."""
+    find = """SELECT e.row, g.id, g.origin IN ('bulk', 'sure', 'accepted', 'fix')
         FROM gestures g JOIN events e ON e.gesture_id = g.id
-        WHERE g.annotator_id = ? AND g.kind = 'do' AND g.origin NOT IN ('flag', 'skip')"""
+        WHERE g.annotator_id = ? AND g.kind = 'do' AND g.origin NOT IN (?, ?, ?, ?)"""
+    no_decision = ("flag", "skip", *RELABELS)
     kind = np.dtype([("row", "i8"), ("gesture", "i8"), ("many", "?")])
     with database.translated():
         undone = [g for g, last in _moved(database, annotator_id).items() if last == "undo"]
-        found = np.fromiter(database.rows(find, annotator_id), kind)
+        found = np.fromiter(database.rows(find, annotator_id, *no_decision), kind)
     found = found[~np.isin(found["gesture"], undone) & (found["row"] < n)]
     found = found[np.argsort(found["gesture"], kind="stable")]
     _, which, sizes = np.unique(found["gesture"], return_inverse=True, return_counts=True)

@@ -90,7 +90,8 @@ def test_labels_given_to_many_shots_at_once_are_known_until_each_is_decided_by_i
     store.record(ada, 5, 1, LABELLED, origin="accepted")
     assert together() == [0, 1, 2, 3, 4]
     store.record(ada, 1, 1, LABELLED | FLAGGED, origin="flag")
-    assert together() == [0, 1, 2, 3, 4], "a flag is no decision"
+    store.record(ada, 0, 2, LABELLED, origin="merge")
+    assert together() == [0, 1, 2, 3, 4], "a flag is no decision, nor is a merged class"
     store.record(ada, 1, 3, LABELLED, origin="key")
     assert together() == [0, 2, 3, 4]
     store.record(ada, [1, 5], 2, LABELLED, origin="bulk")
