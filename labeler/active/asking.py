@@ -16,7 +16,7 @@ from labeler.active.messages import EmbeddingSource
 from labeler.project.project import Project
 from labeler.project.store.records import passed_over
 from model.active import head, selection
-from model.active.audit import Fraction, fractions
+from model.active.audit import DRAW, Fraction, fractions
 from model.active.forecast import Forecast, forecast
 from model.active.prior import Prior
 from model.errors import InputError
@@ -90,7 +90,10 @@ def _source(project: Project, table: ShotTable, unseen: bool = False) -> Embeddi
 def next_shots(
     project: Project, strategy: str, n: int, *, audit: float = 0.1, seed: int = 0
 ) -> selection.Asked:
-    """Which shots to label next and why, by the head fitted on the labels so far."""
+    """Which shots to label next and why, by the head fitted on the labels so far.
+
+    `seed` is that of the strategy; a project has one random draw, whose checks count.
+    """
     has = known(project)
     made = head.fit(
         has.embeddings[has.labelled], has.labels[has.labelled], project.taxonomy,
@@ -100,7 +103,7 @@ def next_shots(
     askable[has.passed_over] = np.nan
     return selection.ask(
         strategy, askable, has.embeddings, has.labelled, has.labels,
-        project.taxonomy, n, audit=audit, seed=seed,
+        project.taxonomy, n, audit=audit, seed=seed, draw=DRAW,
     )  # fmt: skip
 
 
@@ -119,11 +122,11 @@ def forecast_for(project: Project, more: int = 100) -> Forecast:
     return replace(made, stop=False, text=f"{made.text} {SEEN}") if has.seen else made
 
 
-def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
+def class_fractions(project: Project) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, from the random checks alone.
 
-    `seed` is that of the checks. Shots that no network could read are left out of "all", and those
-    that the person skipped: the checks pass over them too.
+    Shots that no network could read are left out of "all", and those that the person skipped: the
+    checks pass over them too. Shots labelled together with others do not count as checked.
     """
     merged = project.merged_state()
     table = project.shot_table(merged=merged)
@@ -134,6 +137,6 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
         askable = np.ones(len(table), bool)
     askable &= ~passed_over(merged.status)
     return fractions(
-        table.labels.astype(bool), table.labelled, table.class_names, seed,
-        askable=askable, known=table.decided,
+        table.labels.astype(bool), table.labelled & ~project.labelled_together(),
+        table.class_names, DRAW, askable=askable, known=table.decided, file_of=table.source_of,
     )  # fmt: skip

@@ -111,7 +111,8 @@ class InstantServer:
             audit=request.audit, seed=request.seed,
         )  # fmt: skip
         left = np.asarray(np.isfinite(askable).all(1))
-        checks = audit.upcoming(done, left, request.seed, max(50, self.source.n // 50))
+        most = max(50, min(self.source.n // 10, 500), self.source.n // 50)
+        checks = audit.upcoming(done, left, request.seed, most)
         return FitResult(
             self.source.number, len(request.rows), probabilities, decided, head.thresholds,
             sure, self.readable,

@@ -59,7 +59,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     ask.add_argument("--list", action="store_true", help="list the strategies")
     ask.add_argument("-n", type=int, default=20, metavar="N", help="how many shots")
     ask.add_argument("--audit", type=float, default=0.1, metavar="SHARE", help="random checks")
-    ask.add_argument("--seed", type=seed, default=0, metavar="S", help="of the random checks")
+    ask.add_argument("--seed", type=seed, default=0, metavar="S", help="of the strategy")
     add_output_options(ask)
     ask.set_defaults(run=_ask)
 
@@ -70,7 +70,6 @@ def add_parsers(subparsers: Subparsers) -> None:
         " checks among them do, with an interval of 95 %.",
     )
     shares.add_argument("project", metavar="PROJECT", type=Path)
-    shares.add_argument("--seed", type=seed, default=0, metavar="S", help="of the random checks")
     add_output_options(shares)
     shares.set_defaults(run=_fractions)
 
@@ -212,14 +211,16 @@ def _fractions(args: argparse.Namespace) -> int:
     from labeler.project.project import Project
 
     with Project.open(args.project) as project:
-        found = class_fractions(project, args.seed)
+        found = class_fractions(project)
     if args.json:
         print_json({"classes": [asdict(f) for f in found]})
         return 0
     from rich.table import Table
 
     drawn = found[0].shots if found else 0
-    table = Table("class", "share", "95 %", title=f"{counted(drawn, 'shot')} checked at random")
+    among = f" of {found[0].among}" if found and found[0].among else ""
+    title = f"{counted(drawn, 'shot')}{among} checked at random"
+    table = Table("class", "share", "95 %", title=title)
     for f in found:
         share = f"{f.share:.1%}" if f.shots else "–"
         table.add_row(f.name, share, f"{f.low:.1%} … {f.high:.1%}")

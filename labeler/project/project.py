@@ -23,6 +23,7 @@ from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.facts import mended_in_words
 from labeler.project.store.records import Present, Status, StoreState
+from labeler.project.store.timeline import given_together
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
@@ -406,6 +407,14 @@ class Project:
             None if merged.known is None else self.taxonomy.unpack(merged.known | merged.present),
         )
 
+    def labelled_together(self) -> npt.NDArray[np.bool_]:
+        """(N,) shots whose label the person who labels here gave together with those of others.
+
+        Labels that came with files are not among them, even where they were accepted so once.
+        """
+        own = self.store.load_state(self.annotator).labelled
+        return own & given_together(self.store.database, self.annotator, len(own))
+
     # -- runs ----------------------------------------------------------------------------------
 
     @property
@@ -428,8 +437,14 @@ class Project:
         return run
 
     def new_run_folder(self) -> Path:
-        """Make the folder of the next run."""
-        return layout.new_run_folder(self.runs_folder)
+        """Make the folder of the next run; InputError where it cannot be made."""
+        self.store.database.refuse_read_only()
+        try:
+            return layout.new_run_folder(self.runs_folder)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            mend = "Free some space there, or see that you may write there."
+            raise InputError(what, file=self.runs_folder, mend=mend) from error
 
     @property
     def current_run(self) -> int | None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from model.active import head
 from model.errors import InputError
 from model.events import Event, Stop, event
-from model.metrics.metrics import constant_prediction
+from model.metrics.metrics import constant_answer
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding import embed
 from model.preprocessing.preparation import Preparation
@@ -34,10 +34,10 @@ def answers_before(
 ) -> Generator[Event, None, tuple[str, Answers | None]]:
     """What a run is compared with, INSTANT or CONSTANT, and its answers to all shots of the table.
 
-    `judging` (n,): rows of labelled shots that it must not learn from. CONSTANT is their most
-    frequent label set, for shots that the shipped network cannot read, such as correlation maps;
-    why is said in a note. Yields what reading the shots says; None for answers where
-    that was stopped.
+    `judging` (n,): rows of labelled shots that it must not learn from. CONSTANT is the most
+    frequent label set of the others, for shots that the shipped network cannot read, such as
+    correlation maps; why is said in a note. Yields what reading the shots says; None for answers
+    where that was stopped.
     """
     assert table.taxonomy is not None  # a project has one
     try:
@@ -52,8 +52,8 @@ def answers_before(
     except InputError as error:
         text = f"The run is compared with {CONSTANT}, for {INSTANT} cannot be asked: {error}"
         yield event("note", level="warning", text=text)
-        labels = table.labels[judging].astype(bool) & table.decided[judging]
-        same = np.broadcast_to(constant_prediction(labels), table.labels.shape)
+        always = constant_answer(table.labels.astype(bool), table.decided, judging)
+        same = np.broadcast_to(always, table.labels.shape)
         return CONSTANT, Answers(same, np.ones(len(table), bool))
     learns = table.labelled & readable
     learns[judging] = False

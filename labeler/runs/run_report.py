@@ -20,6 +20,7 @@ from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import RunPredictions
 from model.errors import counted
 from model.events import MOST, Event, from_line, number_of
+from model.metrics.metrics import constant_answer
 from model.runs import folder as names
 from model.runs import promotion
 from model.runs.judges import KEPT_ASIDE, Judges, judged_on
@@ -275,9 +276,14 @@ def compare(
     labels &= judged
     if not labels.any():
         return RunComparison(len(rows), flipped)
+    every = (np.asarray(status) & LABELLED) > 0
+    bits = np.where(every, -1 if decided is None else np.asarray(decided, np.int64), 0)
+    all_labels = new.taxonomy.unpack(np.asarray(present, np.int64))[:, known]
+    always = constant_answer(all_labels, new.taxonomy.unpack(bits)[:, known], rows) & judged
     verdict = promotion.compare(
-        before[rows] & judged, after[rows] & judged, labels, rows, judged_on=judges.words
-    )
+        before[rows] & judged, after[rows] & judged, labels, rows,
+        judged_on=judges.words, constant=always,
+    )  # fmt: skip
     names = [new.taxonomy.names[c] for c in known]
     classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
     return RunComparison(len(rows), flipped, classes, verdict)

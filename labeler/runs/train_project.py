@@ -1,16 +1,17 @@
 """A training of a project, from its labelled shots to a run that may take the place of the old one.
 
 What is in use changes here only, as `model.runs.promotion` finds on the shots that judge: to the
-first run of a project, which brings heat, unless it is significantly worse than the instant model
-that suggested labels until then; to a later one, where that was asked for, if it scores no lower
-than the run in use. Else a person is told, and chooses.
+first run of a project, which brings heat, unless too few shots judge, or it is significantly worse
+than the instant model that suggested labels until then, or below a constant answer; to a later one,
+where that was asked for, if it scores no lower than the run in use. Never to one that was
+cancelled. Else a person is told, and chooses.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,10 @@ import numpy.typing as npt
 from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
-from labeler.project.store.records import SKIPPED
 from labeler.runs.before_first_run import answers_before
+from labeler.runs.judging_shots import checks_for
 from labeler.runs.predictions import RunPredictions
 from model.active import suspicious
-from model.active.audit import audited, reserved
 from model.errors import InputError
 from model.events import Event, Stop, event, never, to_line
 from model.output_files import append_line
@@ -36,10 +36,10 @@ from model.processes import is_helper
 from model.runs.folder import EVENTS, PREDICTIONS, RESUME
 from model.runs.judges import judges_of
 from model.runs.prior import prior_of
-from model.runs.promotion import FEW, WORSE, Answers, Verdict, compare_files
+from model.runs.promotion import Answers, Verdict, compare_files, only
 from model.runs.recipes import Recipe, shipped_network
 from model.shots.table import ShotTable
-from model.training.data import with_roles
+from model.training.roles import marks_of, with_roles
 from model.training.train import Options, train
 
 DOUBTED = 2000
@@ -71,8 +71,9 @@ def train_project(
     """Train, predict all shots, and put the new run to use where it may be; see `train`."""
     with Project.open(folder) as project:
         project.refuse_changed()
-        before = project.shot_table().offered()
-        checks = _random_checks(project, before)
+        before = replace(project.shot_table(), together=project.labelled_together()).offered()
+        status, readable = project.merged_state().status, _readable(project, len(before))
+        checks = checks_for(marks_of(before), status, readable)
         table = with_roles(before, request.seed, checks=checks)
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
@@ -96,7 +97,8 @@ def train_project(
     made = dict(trained)
     if (out / PREDICTIONS).is_file():
         made |= {"predictions": str(out / PREDICTIONS)}
-        made |= yield from _put_to_use(folder, table, out, request.promote, stop)
+        cancelled = trained["event"] == "cancelled"
+        made |= yield from _put_to_use(folder, table, out, request.promote, stop, cancelled)
     last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
     append_line(out / EVENTS, to_line(last))
     yield last
@@ -126,23 +128,16 @@ def _doubts(table: ShotTable, cache: Path, preparation: Preparation) -> Iterator
         yield event("note", level="warning", text=text)
 
 
-def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
-    """The shots of a random draw that judge as soon as they are labelled, in its order; skipped
-    ones, and those that the network in use could not read, are passed over. None where all labels
-    are a random draw: then a stratified part is as fair and more even."""
-    askable = table.labelled | ((project.merged_state().status & SKIPPED) == 0)
+def _readable(project: Project, n: int) -> npt.NDArray[np.bool_] | None:
+    """(n,) shots that the network in use could read; None where there is none, or it read none."""
     run = project.current_run
-    if run is not None:
-        try:
-            path = project.run_folder(run) / PREDICTIONS
-            found = RunPredictions.open(path, project.taxonomy, len(table))
-            askable &= table.labelled | found.readable
-        except InputError:  # it has read none: then all count
-            pass
-    if len(audited(table.labelled, 0, askable)) == int(table.labelled.sum()):
-        return np.zeros(0, np.int64)
-    rows = reserved(len(table), 0)
-    return np.asarray(rows[askable[rows]], np.int64)
+    if run is None:
+        return None
+    try:
+        path = project.run_folder(run) / PREDICTIONS
+        return RunPredictions.open(path, project.taxonomy, n).readable
+    except InputError:
+        return None
 
 
 def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
@@ -157,7 +152,12 @@ def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
 
 
 def _put_to_use(
-    folder: Path, table: ShotTable, out: Path, promote: bool, stop: Stop
+    folder: Path,
+    table: ShotTable,
+    out: Path,
+    promote: bool,
+    stop: Stop,
+    cancelled: bool = False,
 ) -> Generator[Event, None, dict[str, Any]]:
     """Make the run the current one where it may be, see above."""
     if not out.name.isdecimal():
@@ -169,7 +169,7 @@ def _put_to_use(
         cache, preparation = project.folder / CACHE, preparation_of(project)
     if current == number:  # it went on after an interruption
         return {"current": True, "comparison": None}
-    judges = judges_of(out, table.role)
+    judges = judges_of(out, table.role, table.together)
     rows = judges.rows[table.labelled[judges.rows]]
     old: Path | Answers | None
     if used is not None and used.is_file():
@@ -181,29 +181,27 @@ def _put_to_use(
         old, out / PREDICTIONS, table.labels.astype(bool), rows, table.taxonomy, table.decided,
         judges.words,
     )  # fmt: skip
-    if verdict is None:
-        use = False
-    elif current is None:
-        use = verdict.finding != WORSE
+    if old is None:
+        against = f"the comparison with {name} was stopped"
+    elif verdict is None:
+        against = only(0)
     else:
-        use = promote and verdict.promote
+        against = verdict.against_first if current is None else verdict.against
+    use = not (against or cancelled) and (promote or current is None)
+    if cancelled:
+        against = "its training was cancelled"
     if use:
         with Project.open(folder) as project:
             project.current_run = number
     return {
         "current": use,
         "comparison": None if verdict is None else verdict.to_dict(),
-        "decision": _in_words(number, use, name, verdict, stopped=old is None),
+        "decision": _in_words(number, use, name, verdict, against),
     }
 
 
-def _in_words(
-    number: int, use: bool, before: str, verdict: Verdict | None, *, stopped: bool
-) -> str:
+def _in_words(number: int, use: bool, before: str, verdict: Verdict | None, against: str) -> str:
     """What became of a run, with both figures, and why where it is not in use."""
-    against = FEW if verdict is None else verdict.against
-    if stopped:
-        against = f"the comparison with {before} was stopped"
     said = f"Run {number} is in use" if use else f"Run {number} is not in use"
     said += f", because {against}" if against and not use else ""
     if verdict is not None:

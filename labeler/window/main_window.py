@@ -446,7 +446,7 @@ class MainWindow(QMainWindow):
         answer = QMessageBox.question(
             self,
             "A training is running",
-            "Stop the training and keep the network so far?",
+            self.session.training.asks_to_stop,
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
         )
         if answer != QMessageBox.StandardButton.Yes:

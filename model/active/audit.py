@@ -1,8 +1,10 @@
 """The random audit: class fractions of all shots, unbiased though most labels are hand-picked.
 
-One fixed random order of the shots belongs to a seed. Audit shots are asked along it, so that the
-shots up to the last one asked are a simple random draw of all shots, whoever chose the labels that
-some of them had before. Fractions and intervals come from that draw only. It asks no one itself.
+One fixed random number belongs to every shot and seed; by it the shots are ordered. It follows from
+the shot's row alone, which stays what it is: where files are added, old shots keep their order, and
+new ones stand between them. Audit shots are asked along the order, so that the shots up to the
+first one without a label are a simple random draw of all shots, whoever chose the labels that some
+of them had before. Fractions and intervals come from that draw only. It asks no one itself.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from scipy.special import betaincinv
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
+DRAW = 0
+"""Seed of the one draw of a project: only its checks count."""
 SHARE = 0.1
 """Of all labels, that are random checks unless a person wants another share."""
 FEWEST_CHECKS = 50
@@ -24,7 +28,10 @@ are, and a score on them says little of all shots."""
 
 @dataclass(frozen=True)
 class Fraction:
-    """Share of all shots that show a class: estimate and interval, from `shots` audited ones."""
+    """Share of all shots that show a class: estimate and interval, from `shots` audited ones.
+
+    `among`: where the draw does not cover all files yet, of which shots it is a share.
+    """
 
     name: str
     share: float
@@ -32,22 +39,59 @@ class Fraction:
     high: float
     shots: int
     found: int
+    among: str = ""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The shots that count: rows (n,) in the order of the draw, of the first `files` of `of` files.
+
+    A file that was added later has shots before the place that the draw had reached. They are asked
+    next; until enough of them are labelled, the draw is one of the shots of the files before.
+    """
+
+    rows: Rows
+    files: int
+    of: int
+
+    @property
+    def among(self) -> str:
+        """ "the first 2 of 3 files", and '' where all are covered."""
+        if self.files == self.of:
+            return ""
+        return f"the first {self.files} of {self.of} files" if self.files > 1 else "the first file"
+
+
+def places(rows: npt.NDArray[np.integer], seed: int) -> npt.NDArray[np.float64]:
+    """(n,) a number in [0, 1) for each row, as if drawn (SplitMix64, Steele et al. 2014)."""
+    first = np.random.SeedSequence([seed, 0xA0D17]).generate_state(1, np.uint64)
+    z = first + (np.asarray(rows, np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((z ^ (z >> np.uint64(31))) >> np.uint64(11), np.float64) / 2**53
 
 
 def order(count: int, seed: int) -> Rows:
     """(N,) the fixed random order in which shots are audited."""
-    return np.random.default_rng([seed, 0xA0D17]).permutation(count)
+    return np.argsort(places(np.arange(count), seed), kind="stable")
 
 
 def reserved(count: int, seed: int) -> Rows:
     """The first part of the order, whose shots judge networks and never train them.
 
-    It is as long as the checks are many when all shots are labelled. Whoever labels such a shot,
-    and why, it is kept: were those that were asked for as hard ones to train, the others would be
-    no random draw. None where they can never be enough to judge.
+    These are the shots whose number is below SHARE: about as many as the checks are when all shots
+    are labelled, and the same ones when more shots come. Whoever labels such a shot, and why, it is
+    kept: were those that were asked for as hard ones to train, the others would be no random draw.
+    None where they can never be enough to judge.
     """
-    most = round(SHARE * count)
-    return order(count, seed)[: most if most >= FEWEST_CHECKS else 0]
+    rows = order(count, seed)
+    most = int(np.searchsorted(places(rows, seed), SHARE))
+    return rows[: most if most >= FEWEST_CHECKS else 0]
+
+
+def fixed_half(rows: Rows) -> Labels:
+    """(n,) True for about half of the rows, always the same ones, whatever their place."""
+    return places(rows, 0xA1F) < 0.5
 
 
 def upcoming(labelled: Labels, askable: Labels, seed: int, n: int) -> Rows:
@@ -61,16 +105,46 @@ def due(labels: int, n: int, share: float) -> int:
     return min(n, int(np.floor((labels + n) * share + 1e-9) - np.floor(labels * share + 1e-9)))
 
 
-def audited(labelled: Labels, seed: int, askable: Labels | None = None) -> Rows:
-    """The shots that count: the audit's order up to the first one without a label.
+def draw(rows: Rows, labelled: Labels, file_of: npt.NDArray[np.integer]) -> Draw:
+    """How far a draw goes on: rows (n,) in its order, of the shots that are labelled (N,), each of
+    the file with the number `file_of` (N,), in the order in which files were added.
 
-    Shots that cannot be asked for (unreadable) are passed over.
+    It goes up to the first shot without a label. Where files were added since it began, it covers
+    as many of them as leave enough shots to judge by, or if none do, as leave the most. A file that
+    is labelled as a whole says nothing of how far a draw has come.
+    """
+    files = int(file_of.max()) + 1 if len(file_of) else 0
+    done, of = labelled[rows], file_of[rows]
+    open_at = np.full(files, len(rows))
+    np.minimum.at(open_at, of[~done], np.flatnonzero(~done))
+    ends = np.minimum.accumulate(open_at)
+    partly = np.logical_or.accumulate(np.bincount(file_of[~labelled], minlength=files) > 0)
+    partly[-1:] = True
+    counts = [
+        int(np.count_nonzero(of[:end] <= k)) if use else -1
+        for k, (end, use) in enumerate(zip(ends.tolist(), partly.tolist(), strict=True))
+    ]
+    enough = min(FEWEST_CHECKS, max(counts, default=0))
+    last = max((k for k, count in enumerate(counts) if count >= enough), default=-1)
+    reached = rows[: ends[last]] if files else rows[:0]
+    return Draw(reached[file_of[reached] <= last], last + 1, files)
+
+
+def audited(
+    labelled: Labels,
+    seed: int,
+    askable: Labels | None = None,
+    file_of: npt.NDArray[np.integer] | None = None,
+) -> Draw:
+    """The shots that count, see `draw`, of the audit's whole order; labelled, file_of (N,).
+
+    Shots that cannot be asked for (unreadable, skipped) are passed over.
     """
     rows = order(len(labelled), seed)
-    if askable is not None:
-        rows = rows[askable[rows]]
-    missing = np.flatnonzero(~labelled[rows])
-    return rows[: missing[0]] if len(missing) else rows
+    files = np.zeros(len(labelled), np.int32) if file_of is None else file_of
+    if askable is None:
+        return draw(rows, labelled, files)
+    return draw(rows[askable[rows]], labelled | ~askable, files)
 
 
 def fractions(
@@ -82,22 +156,30 @@ def fractions(
     confidence: float = 0.95,
     askable: Labels | None = None,
     known: Labels | None = None,
+    file_of: npt.NDArray[np.integer] | None = None,
 ) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, with its interval; labels (N, C).
+
+    `labelled` (N,): shots that somebody decided on one by one. file_of (N,): see `draw`.
 
     known (N, C): the labels that someone decided on, None for all; of each class only those count.
 
     Clopper and Pearson's exact interval, the number of audited shots corrected for the size of
     the population (n (N - 1)/(N - n)), so that it closes when every shot is audited.
     """
-    rows = audited(labelled, seed, askable)
-    total = len(labelled) if askable is None else int(askable.sum())
+    drawn_ones = audited(labelled, seed, askable, file_of)
+    rows = drawn_ones.rows
+    covered = np.ones(len(labelled), bool) if askable is None else askable
+    if file_of is not None:
+        covered = covered & (file_of < drawn_ones.files)
+    total = int(covered.sum())
     said = np.ones_like(labels[rows]) if known is None else known[rows]
     found = (labels[rows] & said).sum(0)
     made = []
     for name, k, drawn in zip(names, found.tolist(), said.sum(0).tolist(), strict=True):
         low, high = interval(k, drawn, total, confidence)
-        made.append(Fraction(name, k / drawn if drawn else float("nan"), low, high, drawn, k))
+        made.append(Fraction(name, k / drawn if drawn else float("nan"), low, high, drawn, k,
+                             drawn_ones.among))  # fmt: skip
     return tuple(made)
 
 

@@ -42,12 +42,14 @@ def ask(
     *,
     audit: float = auditing.SHARE,
     seed: int = 0,
+    draw: int | None = None,
 ) -> Asked:
     """Up to n unlabelled shots: probabilities (N, C), embeddings (N, D), labels (N, C) where
     labelled (N,).
 
     The share `audit` of all labels so far and these is asked along the fixed random order of
-    `seed` (keep it for a project). Shots without a finite probability are never asked for.
+    `draw`, or `seed` (keep it for a project). Shots without a finite probability are never asked
+    for.
     Raises InputError for an unknown strategy, n below 1, and an `audit` outside of [0, 1].
     """
     if n < 1:
@@ -60,7 +62,10 @@ def ask(
     askable: npt.NDArray[np.bool_] = np.asarray(np.isfinite(probabilities).all(1))
     random = np.random.default_rng([seed, int(labelled.sum())])
     n = min(n, int((askable & ~labelled).sum()))
-    checks = auditing.upcoming(labelled, askable, seed, auditing.due(int(labelled.sum()), n, audit))
+    order = seed if draw is None else draw
+    checks = auditing.upcoming(
+        labelled, askable, order, auditing.due(int(labelled.sum()), n, audit)
+    )
     free = askable & ~labelled
     free[checks] = False
     left = np.flatnonzero(free)

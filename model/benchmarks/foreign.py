@@ -36,7 +36,7 @@ from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, Shot, ShotTable
 from model.taxonomy.taxonomy import Taxonomy, plain
-from model.training.data import with_roles
+from model.training.roles import with_roles
 from model.training.train import Options, train
 
 Labels = npt.NDArray[np.bool_]

@@ -27,9 +27,10 @@ from model.networks import torchvision_ops
 from model.preprocessing.cache import ShotCache
 from model.runs.recipes import Recipe, named
 from model.shots.table import table_of_file
-from model.training.data import Rows, TrainingData, prepare
+from model.training.data import TrainingData, prepare
 from model.training.engine import Engine
 from model.training.loop import Loop
+from model.training.roles import Rows
 
 CLASSES = 11
 

@@ -25,6 +25,8 @@ RARE_SEVEN = (
 SURE = 0.75
 """An answer counts as confident above this."""
 _BINS = 15
+MOST_SETS = 512
+"""Label sets that are tried as the constant answer where some classes are undecided."""
 
 
 def evaluate(
@@ -182,10 +184,33 @@ def cross_entropy(
     return _mean(-np.log(np.maximum(right if known is None else right[known], 1e-12)))
 
 
-def constant_prediction(labels: Labels) -> Labels:
-    """(C,) the label set that is most frequent in labels (N, C): what a blind guess would say."""
-    sets, counts = np.unique(labels, axis=0, return_counts=True)
-    return np.asarray(sets[counts.argmax()], bool)
+def constant_prediction(labels: Labels, known: Labels | None = None) -> Labels:
+    """(C,) the label set that is most frequent in labels (N, C): what a blind guess would say.
+
+    known (N, C): the labels that are decided, None: all. Then it is the set that agrees with most
+    shots in what is decided on them, of the MOST_SETS that are most frequent.
+    """
+    if known is None or known.all():
+        sets, counts = np.unique(labels, axis=0, return_counts=True)
+        return np.asarray(sets[counts.argmax()], bool)
+    both = np.concatenate([labels & known, known], 1)
+    kinds, counts = np.unique(both, axis=0, return_counts=True)
+    present, said = np.split(kinds.astype(np.float32), 2, 1)
+    common = np.argsort(-counts, kind="stable")[:MOST_SETS]
+    wrong = present[common] @ (said - present).T + (1 - present[common]) @ present.T
+    return np.asarray(present[common[((wrong == 0) * counts).sum(1).argmax()]], bool)
+
+
+def constant_answer(labels: Labels, known: Labels, judging: npt.NDArray[np.int64]) -> Labels:
+    """(C,) the constant answer that a run has to beat on the rows `judging`: the most frequent
+    label set of the other shots, of these where there are no others.
+
+    labels (N, C) mean something where `known` (N, C); a shot without any takes no part.
+    """
+    learns = np.asarray(known.any(1))
+    learns[judging] = False
+    rows = np.flatnonzero(learns) if learns.any() else judging
+    return constant_prediction(labels[rows], known[rows])
 
 
 def _ratio(part: int, whole: int) -> float | None:

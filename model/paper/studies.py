@@ -20,7 +20,7 @@ from model.events import to_line
 from model.output_files import write_text
 from model.runs.recipes import NEVER, Recipe
 from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
-from model.training.data import in_hard_error
+from model.training.roles import in_hard_error
 from model.training.split import stratified_choice
 
 

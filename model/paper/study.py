@@ -24,7 +24,7 @@ from model.physics.noise import Level
 from model.physics.noise_file import add_noise_file
 from model.shots.single_label import open_single_label
 from model.shots.table import EVALUATION, TRAINING, ShotTable, table_of_file
-from model.training.data import in_hard_error, with_roles
+from model.training.roles import in_hard_error, with_roles
 
 NOISE_SEED = 0
 FEWEST = 30

@@ -25,23 +25,32 @@ class Judges:
     words: str = KEPT_ASIDE
 
 
-def judges_of(run: Path, role: npt.NDArray[np.uint8]) -> Judges:
+def judges_of(
+    run: Path, role: npt.NDArray[np.uint8], together: npt.NDArray[np.bool_] | None = None
+) -> Judges:
     """The shots by which the report of a run was made, of those with the roles (N,).
 
-    Of a run of an earlier version, which did not keep them, all evaluation shots.
+    Of a run of an earlier version, which did not keep them, all evaluation shots. Those that were
+    labelled `together` (N,) with others are left out, and it is said how many.
     """
     rows = learned_shots.judging(run)
     if rows is None:
-        return Judges(np.flatnonzero(role == EVALUATION))
-    return Judges(rows[(rows >= 0) & (rows < len(role))], judged_on(metrics_of(run)))
+        rows, words = np.flatnonzero(role == EVALUATION), KEPT_ASIDE
+    else:
+        rows, words = rows[(rows >= 0) & (rows < len(role))], judged_on(metrics_of(run))
+    if together is not None and (many := int(together[rows].sum())):
+        rows, words = rows[~together[rows]], f"{words}, {many:,} labelled together left out"
+    return Judges(rows, words)
 
 
 def judged_on(report: dict[str, Any]) -> str:
-    """RANDOM_CHECKS or KEPT_ASIDE, as the metrics of a run say; and how many shots of the random
-    draw were left out because networks were trained on them."""
+    """RANDOM_CHECKS or KEPT_ASIDE, as the metrics of a run say; of which files the random draw is
+    one, and how many shots of it were left out because networks were trained on them."""
     if report.get("judged_on") != RANDOM_CHECKS:
         return KEPT_ASIDE
+    among = report.get("checks_among")
+    words = f"{RANDOM_CHECKS} of {among}" if isinstance(among, str) and among else RANDOM_CHECKS
     left_out = int(number_of(report, "checks_left_out"))
     if not left_out:
-        return RANDOM_CHECKS
-    return f"{RANDOM_CHECKS}, {left_out:,} of the draw left out because they trained"
+        return words
+    return f"{words}, {left_out:,} of the draw left out because they trained"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model.errors import InputError, counted
 from model.metrics import bootstrap
-from model.metrics.metrics import constant_prediction, f1_scores
+from model.metrics.metrics import constant_answer, constant_prediction, f1_scores
 from model.runs.prediction_file import open_predictions
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -26,8 +26,8 @@ Rows = npt.NDArray[np.int64]
 _NAMES = "class_names"
 FEWEST_SHOTS = 6
 """On fewer evaluation shots no difference is significant: 2 · 0.5^5 > 0.05 (sign test)."""
-FEW, LOWER = "too few shots judge", "it scores lower"
-"""Why a run does not come into use by itself."""
+LOWER = "it scores lower"
+"""Why a run does not come into use by itself, where enough shots judge."""
 BETTER, WORSE, OPEN = "significantly better", "significantly worse", "difference not significant"
 
 
@@ -67,7 +67,7 @@ class Verdict:
     shots: int = 0
     """Evaluation shots that both were judged on."""
     constant: float = math.nan
-    """Macro F1 of the same answer for all of them: their most frequent label set."""
+    """Macro F1 of the same answer for all of them, see `metrics.constant_answer`."""
     judged_on: str = ""
     """What these shots are, in the words of `model.runs.judges`."""
 
@@ -78,10 +78,20 @@ class Verdict:
 
     @property
     def against(self) -> str:
-        """Why a person has to decide: FEW or LOWER; '' where it may come into use by itself."""
-        if self.promote:
-            return ""
-        return LOWER if math.isfinite(self.high) else FEW
+        """Why a person has to decide; '' where it may come into use by itself."""
+        return "" if self.promote else self.few or LOWER
+
+    @property
+    def against_first(self) -> str:
+        """Why a first run, which brings heat, may not come into use by itself; '' where it may."""
+        if self.few or self.finding == WORSE:
+            return self.few or LOWER
+        return "it scores lower than a constant answer" if self.new < self.constant else ""
+
+    @property
+    def few(self) -> str:
+        """That too few shots judge for an interval; '' where enough do."""
+        return "" if math.isfinite(self.high) else only(self.shots)
 
     @property
     def judges(self) -> str:
@@ -118,6 +128,11 @@ class Verdict:
         }
 
 
+def only(shots: int) -> str:
+    """What is said where too few shots judge."""
+    return f"only {counted(shots, 'shot')} judged"
+
+
 class Answers(NamedTuple):
     """What is in use, or may be, says of all shots: decided labels (N, C), and of which (N,)."""
 
@@ -126,13 +141,20 @@ class Answers(NamedTuple):
 
 
 def compare(
-    old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0, judged_on: str = ""
+    old: Labels,
+    new: Labels,
+    labels: Labels,
+    rows: Rows,
+    seed: int = 0,
+    judged_on: str = "",
+    constant: Labels | None = None,
 ) -> Verdict:
     """Decided labels of two runs and the true ones, each (n, C), of the shots `rows` (n,).
 
     The new run is promoted if its macro F1 is no lower and the interval of the difference does not
     lie below zero. Below FEWEST_SHOTS there is no interval, and no run is promoted. `judged_on`:
-    what the shots are, for the text.
+    what the shots are, for the text. constant (n, C): the constant answer to beat; None: the most
+    frequent one of these shots.
     """
     occurs = np.flatnonzero(labels.any(0))
     scores = [f1_scores(decided, labels)[occurs] for decided in (old, new)]
@@ -147,7 +169,9 @@ def compare(
         for c, before, after, gap in zip(occurs, *scores, gaps, strict=True)
     )
     old_macro, new_macro = (float(s.mean()) if s.size else 0.0 for s in scores)
-    always = np.broadcast_to(constant_prediction(labels), labels.shape) if len(rows) else labels
+    always = labels if constant is None else constant
+    if constant is None and len(rows):
+        always = np.broadcast_to(constant_prediction(labels), labels.shape)
     blind = f1_scores(always, labels)[occurs]
     right_old, right_new = ((d == labels).all(1) for d in (old, new))
     return Verdict(
@@ -194,9 +218,12 @@ def compare_files(
     rows = rows[first.readable[rows] & second.readable[rows]]
     if len(rows) == 0:
         return None
-    said = np.ones_like(labels[rows]) if known is None else known[rows]
+    every = np.ones_like(labels) if known is None else known
+    said, always = every[rows], constant_answer(labels, every, rows)
     decided = (first.decided[rows] & said, second.decided[rows] & said)
-    return compare(*decided, labels[rows] & said, rows, judged_on=judged_on)
+    return compare(
+        *decided, labels[rows] & said, rows, judged_on=judged_on, constant=always & said
+    )  # fmt: skip
 
 
 def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:

@@ -61,6 +61,9 @@ class ShotTable:
     fingerprint: str
     known: npt.NDArray[np.bool_] | None = None
     """(N, C) which classes a labelled shot says anything of; None: of all. Others are undecided."""
+    together: npt.NDArray[np.bool_] | None = None
+    """(N,) shots whose label was given together with those of others; None: none. They may train,
+    and do not judge."""
 
     def __len__(self) -> int:
         return len(self.index_of)
@@ -87,6 +90,7 @@ class ShotTable:
             labelled=self.labelled[rows],
             role=self.role[rows],
             known=None if self.known is None else self.known[rows],
+            together=None if self.together is None else self.together[rows],
             fingerprint=digest.hexdigest(),
         )
 

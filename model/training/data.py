@@ -15,24 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.active.audit import FEWEST_CHECKS
 from model.errors import InputError, counted
 from model.metrics.thresholds import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import FileScale, doubts_in_words
 from model.preprocessing.network_input import Preprocessing
 from model.runs.recipes import Recipe
-from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
+from model.shots.table import EVALUATION, TRAINING, ShotTable
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.augment import augment
-from model.training.split import stratified_choice, stratified_roles
+from model.training.roles import NO_ROWS, Flags, Rows, checks_of, enough, marks_of, with_roles
+from model.training.split import stratified_choice
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Roles = npt.NDArray[np.uint8]
-_NO_ROWS: Rows = np.zeros(0, np.int64)
-EVALUATION_SHARE = 0.15
-"""Of the labelled shots, as in the paper."""
 _SAMPLE = 512
 _DEVICE_SHARE = 0.25
 
@@ -59,6 +53,8 @@ class TrainingData:
     """Whether the evaluation shots are a random draw of all shots, see `with_roles`."""
     left_out: int = 0
     """Shots of that draw which do not judge, because networks were trained on them."""
+    among: str = ""
+    """Where that draw does not cover all files, of which it is one."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None
     _position: dict[int, int] = field(default_factory=dict)
     _trouble: InputError | None = None
@@ -216,91 +212,37 @@ class TrainingData:
         return batches
 
 
-def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
-    """(N,) labelled shots whose labels break a hard rule: they take no part in training."""
-    if table.taxonomy is None or not table.taxonomy.rules:
-        return np.zeros(len(table), bool)
-    broken = table.taxonomy.contradictions(table.labels.astype(bool), table.known)
-    return np.asarray(table.labelled & broken)
-
-
-def with_roles(
-    table: ShotTable, seed: int = 0, seen: Flags | None = None, checks: Rows = _NO_ROWS
-) -> ShotTable:
-    """The table with a role for every usable labelled shot, 15 % of them for evaluation.
-
-    seen: (N,) shots on which a network was trained already; as long as enough others are there,
-    they train again and do not judge. checks: rows of a random draw of all shots, in its order,
-    labelled or not (`model.active.audit.reserved`). Those that are labelled and never trained are
-    evaluation shots; once enough of them judge, of the others no more become such.
-    Raises InputError where too few shots are labelled.
-    """
-    usable = np.asarray(table.labelled & ~in_hard_error(table))
-    kept, judging, _ = _of_draw(table, usable, checks)
-    given = table.role.copy()
-    given[kept] = EVALUATION
-    if len(judging):
-        role = np.where(usable & (given == UNDECIDED), TRAINING, given)
-        return replace(table, role=role.astype(np.uint8))
-    if seen is not None:
-        known = usable & seen & (given == UNDECIDED)
-        role = _split(table, usable, np.where(known, TRAINING, given), seed)
-        if _enough(usable & (role == EVALUATION) & ~seen, usable):
-            return replace(table, role=role)
-    return replace(table, role=_split(table, usable, given, seed))
-
-
-def _of_draw(table: ShotTable, usable: Flags, checks: Rows) -> tuple[Rows, Rows, int]:
-    """Rows of a random draw that never train, those of them that judge, and of how many.
-
-    The draw reaches as far as all of it is labelled; what is labelled beyond waits until it does.
-    None judge where they are too few. None are kept where more than half of the usable shots are
-    of the draw: too few would be left to train.
-    """
-    if 2 * usable[checks].sum() > usable.sum():
-        return _NO_ROWS, _NO_ROWS, 0
-    kept = checks[usable[checks] & (table.role[checks] != TRAINING)]
-    reached = checks[np.logical_and.accumulate(table.labelled[checks])]
-    drawn = reached[usable[reached]]
-    judging = drawn[np.isin(drawn, kept)]
-    return kept, judging if len(judging) >= FEWEST_CHECKS else _NO_ROWS, len(drawn)
-
-
-def _split(table: ShotTable, usable: Flags, role: Roles, seed: int) -> Roles:
-    return stratified_roles(table.labels, usable, role, EVALUATION_SHARE, seed)
-
-
-def _enough(judging: Flags, usable: Flags) -> bool:
-    """Whether these shots (N,) can judge: half as many as usual, of the usable ones."""
-    return bool(judging.any() and 2 * judging.sum() >= round(EVALUATION_SHARE * usable.sum()))
-
-
 def prepare(
     table: ShotTable,
     recipe: Recipe,
     seed: int,
     seen: Flags | None = None,
-    checks: Rows = _NO_ROWS,
+    checks: Rows = NO_ROWS,
 ) -> TrainingData:
     """Choose the rows: drop hard errors, keep given roles, split the others, set tuning aside.
 
     seen, checks: as in `with_roles`; evaluation shots that were seen are left out, or where too few
-    would remain, counted in `met`; where enough checks judge, other evaluation shots do not.
+    would remain, counted in `met`; where enough checks judge, other evaluation shots do not. Nor do
+    shots that were labelled together with others.
     Raises InputError where nothing can be learned from these labels.
     """
     taxonomy = table.taxonomy or Taxonomy("classes", [], [])
     labels = table.labels.astype(bool)
-    wrong = in_hard_error(table)
-    usable = np.asarray(table.labelled & ~wrong)
+    marks = marks_of(table)
+    usable = marks.usable
+    wrong = table.labelled & ~usable
     notes: list[str] = []
     if wrong.any():
         notes.append(
             f"Left out {counted(int(wrong.sum()), 'shot')} whose labels break a hard rule."
         )
-    _, checked, drawn = _of_draw(table, usable, checks)
+    found = checks_of(marks, checks)
+    checked = found.judging
     roles = with_roles(table, seed, seen, checks).role
     training = np.flatnonzero(usable & (roles == TRAINING))
-    judging, met = usable & (roles == EVALUATION), 0
+    judging, met = marks.may_judge & (roles == EVALUATION), 0
+    if together := int((usable & marks.together).sum()):
+        notes.append(_of_many(together, int((usable & marks.together & (roles != TRAINING)).sum())))
     if len(checked):
         judging = np.isin(np.arange(len(table)), checked)
     if seen is not None and (judging & seen).any():
@@ -318,15 +260,27 @@ def prepare(
     return TrainingData(
         table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met,
         at_random=bool(len(checked)),
-        left_out=drawn - len(evaluation) if len(checked) else 0,
+        left_out=found.drawn - len(evaluation) if len(checked) else 0,
+        among=found.among,
     )  # fmt: skip
+
+
+def _of_many(together: int, idle: int) -> str:
+    """What is said of shots labelled together with others, `idle` of which do not train either."""
+    text = (
+        f"{counted(together, 'shot')} labelled together with others judge nothing: their labels may"
+        " be the model's own."
+    )
+    if not idle:
+        return text
+    return f"{text} {idle:,} of them do not train either, as shots kept for evaluation."
 
 
 def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tuple[Flags, int]:
     """Evaluation shots (N,) that the first network was not trained on, and 0; all of them, and how
     many it was trained on, where too few would remain. Says which in a note."""
     met = int((judging & seen).sum())
-    if _enough(judging & ~seen, usable):
+    if enough(judging & ~seen, usable):
         text = (
             f"Left out {counted(met, 'shot')} of those for evaluation: the network that this begins"
         )

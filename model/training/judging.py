@@ -18,8 +18,9 @@ from model.metrics.thresholds import choose_thresholds, fit_temperature, probabi
 from model.networks.architectures import Network
 from model.runs.recipes import Recipe
 from model.taxonomy import decoding
-from model.training.data import Rows, TrainingData
+from model.training.data import TrainingData
 from model.training.engine import Engine
+from model.training.roles import Rows
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -194,9 +195,9 @@ class Judge:
 
     def constant(self) -> tuple[dict[str, Any], list[str]]:
         """(numbers, classes) of the same answer for every evaluation shot, which a network must
-        beat: the label set that is most frequent among the training shots."""
+        beat: see `metrics.constant_answer`."""
         data, rows = self.data, self.data.evaluation
-        blind = metrics.constant_prediction(data.labels[data.training])
+        blind = metrics.constant_answer(data.labels, data.known, rows)
         guess = np.broadcast_to(blind, data.labels[rows].shape)
         names = [n for n, c in zip(data.table.class_names, blind, strict=True) if c]
         return self.numbers(guess.astype(np.float32), rows, guess), names

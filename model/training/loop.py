@@ -22,11 +22,12 @@ from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.recipes import NEVER, Recipe
 from model.training import resume
-from model.training.data import Rows, TrainingData
+from model.training.data import TrainingData
 from model.training.engine import Engine, is_out_of_memory
 from model.training.judging import Judge, logits_of, untuned_thresholds
 from model.training.losses import CrossEntropy, ElasticNet, LegalSetLikelihood, positive_weights
 from model.training.optimisation import Average, make_optimiser, rate_at, set_rate
+from model.training.roles import Rows
 
 MOST_EPOCHS_UNSEEN = 20
 """A network is judged after this many epochs even where its recipe counts steps and shots are few:

@@ -23,11 +23,13 @@ def stratified_roles(
     role: npt.NDArray[np.uint8],
     fraction: float = 0.15,
     seed: int = 0,
+    may_judge: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Roles (N,) in which every labelled shot has one; those already given are kept.
 
     Of the shots without a role, as many become evaluation shots as bring their share of all
     labelled shots to `fraction`, with every class in proportion (labels (N, C)).
+    may_judge (N,): the shots that may become such, None: all; others do not count as such either.
     Raises InputError where fewer than 10 shots are labelled.
     """
     labelled = np.asarray(labelled, bool)
@@ -39,17 +41,24 @@ def stratified_roles(
         )
     roles = np.array(role, np.uint8, copy=True)
     open_rows = np.flatnonzero(labelled & (roles == UNDECIDED))
-    have = int((labelled & (roles == EVALUATION)).sum())
-    wanted = min(max(round(fraction * total) - have, 0), len(open_rows))
-    chosen = stratified_choice(labels[open_rows], wanted, seed)
+    may = labelled if may_judge is None else labelled & may_judge
+    have = int((may & (roles == EVALUATION)).sum())
+    eligible = open_rows[may[open_rows]]
+    wanted = min(still_wanted(total, have, fraction), len(eligible))
+    chosen = stratified_choice(labels[eligible], wanted, seed)
     roles[open_rows] = TRAINING
-    roles[open_rows[chosen]] = EVALUATION
+    roles[eligible[chosen]] = EVALUATION
     if not (labelled & (roles == TRAINING)).any():
         raise InputError(
             "every labelled shot is an evaluation shot, none is left to train on",
             mend="Label more shots.",
         )
     return roles
+
+
+def still_wanted(total: int, have: int, fraction: float) -> int:
+    """How many of `total` labelled shots shall become evaluation shots beside those there are."""
+    return max(round(fraction * total) - have, 0)
 
 
 def stratified_choice(labels: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.intp]:

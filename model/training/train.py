@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event, Stop, event, never, now_and_then, to_line
 from model.networks.architectures import SMALLEST, Network
 from model.output_files import append_line, open_to_append, write_text
@@ -435,6 +435,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "evaluation_trained_on_before": data.met,
         "judged_on": RANDOM_CHECKS if data.at_random else KEPT_ASIDE,
         "checks_left_out": data.left_out,
+        "checks_among": data.among,
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],
@@ -452,6 +453,10 @@ def _finish(loop: Loop, seconds: float) -> Event:
     resume.forget(loop.out)
     made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
     made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
+    if loop.cancelled and not loop.epoch:
+        when = f"in epoch 1 of {recipe.epochs}, after {counted(loop.step, 'step')}"
+        text = f"Cancelled {when}; the network so far is kept."
+        return event("cancelled", text=text, **made)
     if loop.cancelled:
         epoch = f"epoch {report['best_epoch']}"
         which = f"{epoch}, the last," if loop.chosen_on == "last" else f"{epoch}, the best so far,"

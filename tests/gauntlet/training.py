@@ -17,7 +17,7 @@ def main(folder: Path) -> None:
     with Project.open(folder) as project:
         rows = range(project.n_shots)
         present = [1 << (row % len(project.taxonomy)) for row in rows]
-        project.store.record(project.annotator, rows, present, LABELLED, origin="bulk")
+        project.store.record(project.annotator, rows, present, LABELLED, origin="key")
         out = project.new_run_folder()
     job = Job(["train", str(folder), "--recipe", "quick", "--out", str(out)], out / "stderr.log")
     job.start()

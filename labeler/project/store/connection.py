@@ -218,12 +218,8 @@ class Database:
         with self.translated():
             self.connection.exec_driver_sql(f"PRAGMA busy_timeout={SLICE_MS}")
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: all of it is on the disk at the end, or nothing of it.
-
-        Raises DisplacedError where the files are not the project's any more.
-        """
+    def refuse_read_only(self) -> None:
+        """InputError where nothing may be written here."""
         if self.read_only:
             raise InputError(
                 "this project can only be looked at",
@@ -232,6 +228,14 @@ class Database:
                 if self.full
                 else "Copy its folder to a place where you may write.",
             )
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it is on the disk at the end, or nothing of it.
+
+        Raises DisplacedError where the files are not the project's any more.
+        """
+        self.refuse_read_only()
         with self.translated():
             self.look_for_files()
             self._patiently("BEGIN IMMEDIATE")

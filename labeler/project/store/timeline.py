@@ -119,8 +119,11 @@ _NO_DECISION = ("flag", "skip", *RELABELS)
 
 
 def _origin(origin: str, changed: int) -> str:
-    """The origin, "bulk" where what may be done on one shot was done on many at once."""
-    return "bulk" if changed > 1 and origin in _TOGETHER else origin
+    """The origin, "bulk" where what may be done on one shot was done on many at once, and only
+    there."""
+    if changed > 1:
+        return "bulk" if origin in _TOGETHER else origin
+    return "key" if origin == "bulk" else origin
 
 
 def origins(database: Database, annotator_id: int, rows: Rows | None = None) -> dict[int, str]:
@@ -150,6 +153,15 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
     accepting many suggestions, or by importing what may have been accepted so."""
     found = origins(database, annotator_id, rows)
     return np.array([found.get(row) not in NOT_BY_HAND for row in rows.tolist()], bool)
+
+
+def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.bool_]:
+    """(n,) True for shots whose label the annotator gave together with those of others, as by
+    accepting many suggestions: no one need have looked at each."""
+    found = origins(database, annotator_id)
+    together = np.zeros(n, bool)
+    together[[row for row, how in found.items() if how in ("bulk", "sure") and row < n]] = True
+    return together
 
 
 def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:

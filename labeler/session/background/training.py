@@ -30,12 +30,17 @@ from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import CurrentPredictions
 from model.errors import InputError
-from model.events import Event
+from model.events import Event, event, to_line
+from model.output_files import append_line
+from model.runs.folder import EVENTS
 from model.runs.judges import judges_of
 
 ELSEWHERE = "Another window trains this project. Wait until it has ended, or cancel it there."
 TICK_MS = 1000
 """How often the time left is updated."""
+NEXT = {"reducing shots": "making the network ready"}
+"""What comes after a stage that has an end, for the time in which no one says how far it is."""
+NO_NETWORK = "Stopped before there was a network to keep."
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Training(SessionPart):
         self.stage = ""
         self.constant = {}
         self.is_stopping = False
+        self.has_network = False
+        """Whether the training under way has made a step, so that there is a network to keep."""
         self._begun = self._estimated_at = self._stage_begun = time.monotonic()
         self._left: float | None = None
         self._share = 0.0
@@ -185,7 +192,7 @@ class Training(SessionPart):
         project = self.require().project
         try:
             folder = project.new_run_folder()
-        except (InputError, OSError) as error:
+        except InputError as error:
             self._leave_turn()
             self.noted.emit("error", f"No run can be made: {error}")
             return
@@ -265,14 +272,35 @@ class Training(SessionPart):
             self.work.cancel()
             self.changed.emit()
 
+    @property
+    def asks_to_stop(self) -> str:
+        """The question before the job under way is stopped, with what will be left of it."""
+        if self._wants_use:
+            return "Stop predicting? The run stays, without predictions of all shots."
+        if self.has_network:
+            return "Stop the training and keep the network so far?"
+        return "Stop the training? No step was made yet, there is no network to keep."
+
     def stop(self) -> None:
         """End the job now, whatever it takes: the window is closing."""
         if self.is_running:
             self._timer.stop()
             self.work.stop()
             self._leave_turn()
+            if not self._wants_use:
+                self._say_stopped()
             self.runs_changed.emit()
             self.changed.emit()
+
+    def _say_stopped(self) -> None:
+        """Close the account of a training that was killed before it had a network."""
+        run = read_report(self.number, self.folder)
+        if run.state != "unfinished" or run.has_network:
+            return
+        try:
+            append_line(self.folder / EVENTS, to_line(event("cancelled", text=NO_NETWORK)))
+        except OSError as error:
+            self.noted.emit("warning", f"That the training was stopped is not noted: {error}")
 
     def _launch(self, arguments: list[str], stderr: Path, stage: str) -> None:
         self._reset()
@@ -306,7 +334,10 @@ class Training(SessionPart):
             self.epochs = int(item.get("epochs") or 0)
             self.constant = numbers_in(item.get("constant"))
             self.stage = "training"
+        elif kind in ("step", "evaluated"):
+            self.has_network = True
         elif kind == "epoch":
+            self.has_network = True
             self.epoch = int(item.get("epoch") or self.epoch)
             self.epochs = int(item.get("epochs") or self.epochs)
             self.stage = "training"
@@ -326,6 +357,8 @@ class Training(SessionPart):
         if what != self.stage.split(" · ")[0]:
             self._stage_begun = now
         self.stage = f"{what} · {done:,.0f} of {total:,.0f}" if total else what
+        if done and done == total:
+            self.stage = NEXT.get(what, self.stage)
         if done and total:
             self._share = done / total
             self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
@@ -374,7 +407,7 @@ class Training(SessionPart):
                 )
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
-            judges = judges_of(run.folder, project.store.roles())
+            judges = judges_of(run.folder, project.store.roles(), project.labelled_together())
             now = self.labels.present, self.labels.status, judges, self.labels.decided.known
             change = compare(self.predictions.run, new, *now)
         return Outcome(run, True, message, old, change, run.is_usable)

@@ -25,7 +25,7 @@ from labeler.session.background.training import Outcome, Training
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
-from model.runs.promotion import FEW
+from model.runs.promotion import only
 
 HEIGHT = 34
 PAUSE_MS = 400
@@ -236,7 +236,7 @@ class _Running(_Page):
 def progress_in_words(now: Training) -> str:
     """What the job is doing and how long it will still take."""
     if now.is_stopping:
-        return "ending, keeping the network so far"
+        return "ending, keeping the network so far" if now.has_network else "ending"
     parts = [now.stage]
     if now.stage == "training":
         parts = [f"epoch {now.epoch} of {now.epochs}" if now.epoch else "first epoch"]
@@ -324,7 +324,7 @@ def outcome_in_words(outcome: Outcome) -> str:
         parts.append(scored(new, always, before=old))
     if change.verdict is not None:
         parts.append(change.verdict.finding)
-    against = FEW if change.verdict is None else change.verdict.against
+    against = only(0) if change.verdict is None else change.verdict.against
     if against:
         parts.append(f"{against}: you decide")
     return " · ".join((*parts, in_words(change)))

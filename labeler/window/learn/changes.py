@@ -102,7 +102,8 @@ class ChangesPane(QWidget):
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller
             return None
-        judges = judges_of(new.folder, session.require().project.store.roles())
+        project = session.require().project
+        judges = judges_of(new.folder, project.store.roles(), project.labelled_together())
         labels = session.labels.decided
         return compare(both[0], both[1], labels.present, labels.status, judges, labels.known)
 

@@ -86,16 +86,24 @@ class CurvesView(QWidget):
         layout.addWidget(self.scores, 1)
         self._draw()
 
-    def show_runs(self, runs: Sequence[tuple[str, Curves]], constant: float | None = None) -> None:
+    def show_runs(
+        self,
+        runs: Sequence[tuple[str, Curves]],
+        constant: float | None = None,
+        nothing: str = "",
+    ) -> None:
         """Draw the curves of runs, each with its name; none clears the plots.
 
-        `constant`: macro F1 of one constant answer, as a line across.
+        `constant`: macro F1 of one constant answer, as a line across. `nothing`: why there are no
+        curves.
 
         One run shows all its losses and scores; several show the loss of the training shots and
         one score each, at most five of them.
         """
         self._runs = list(runs)[: len(RUNS)]
         self.scores.show_constant(constant)
+        for plot in (self.losses, self.scores):
+            plot.nothing.setText(nothing)
         self._draw()
 
     def _draw(self) -> None:
@@ -167,8 +175,9 @@ class _Plot(QWidget):
         self.top.addStrut(TITLE_HEIGHT)
         head = QHBoxLayout()
         head.setSpacing(14)
-        for key in self.keys:
-            head.addWidget(key)
+        self.nothing = label("", "muted")
+        for part in (*self.keys, self.nothing):
+            head.addWidget(part)
         head.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

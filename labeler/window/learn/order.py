@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QFormLayout,
@@ -15,6 +13,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.runs.judging_shots import number_to_judge
 from labeler.runs.run_report import RunReport
 from labeler.runs.training_choices import (
     WORDS,
@@ -32,7 +31,6 @@ from labeler.window.widgets.parts import label, set_role
 from model.errors import counted
 from model.networks.table import NETWORKS
 from model.runs import recipes
-from model.shots.table import EVALUATION
 
 TEXT_WIDTH = 224
 """Of the form's texts, in pixels: a form layout gives wrapped lines too little height."""
@@ -47,6 +45,7 @@ class OrderForm(QWidget):
         super().__init__()
         self.session = session
         self._runs: list[RunReport] = []
+        self._judging = ""
         self.recipe = ListField("Recipe")
         for name in recipes.NAMES:
             self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
@@ -126,6 +125,7 @@ class OrderForm(QWidget):
         self.button.setToolTip("A training is under way" if running else "")
         self.counts_title.setVisible(self.session.opened is not None)
         self.counts.refresh()
+        self._judging = "" if lacking else self._evaluation_shots()
         self._offer_starts()
         self._describe()
 
@@ -170,14 +170,19 @@ class OrderForm(QWidget):
         if left_out:
             lines.append(f"{counted(left_out, 'shot')} in error left out")
         if not self.needed.text():
-            lines += [self._evaluation_shots(rows), f"about {duration(seconds)} on this machine"]
+            lines += [self._judging, f"about {duration(seconds)} on this machine"]
         self.facts.setText("\n".join(lines))
 
-    def _evaluation_shots(self, used: npt.NDArray[np.intp]) -> str:
-        """How many of the shots that a training would use judge it."""
-        roles = self.session.require().project.store.roles()
-        judging = int((roles[used] == EVALUATION).sum())
-        return f"{judging:,} of them kept for evaluation" if judging else "15 % kept for evaluation"
+    def _evaluation_shots(self) -> str:
+        """How many of the shots that a training would use judge it, as the training finds them."""
+        session = self.session
+        run = session.predictions.run
+        judging = number_to_judge(
+            session.require().project, session.labels.decided, None if run is None else run.readable
+        )
+        if not judging:
+            return "none of them can judge: label some one by one"
+        return f"{judging:,} of them kept for evaluation"
 
 
 FEW = 10
@@ -206,7 +211,6 @@ class LabelCounts(QWidget):
         used = usable_shots(session.labels.taxonomy, session.labels.decided)
         sets = session.labels.taxonomy.unpack(session.labels.present[used])
         counts = sets.sum(0)
-        judged = sets[session.require().project.store.roles()[used] == EVALUATION].sum(0)
         self._make_room(len(counts))
         for i, (name, number) in zip(session.labels.taxonomy.order, self._cells, strict=False):
             count = int(counts[i])
@@ -214,7 +218,7 @@ class LabelCounts(QWidget):
             number.setText(
                 f"{count:,}" if count >= FEW else f"{count} · too few" if count else "none"
             )
-            tip = f"{count:,} labelled shots, {int(judged[i]):,} of them kept for evaluation"
+            tip = counted(count, "labelled shot")
             if count < FEW:
                 tip += f"\nBelow {FEW} a network hardly learns a class: label more of them"
             for cell in (name, number):

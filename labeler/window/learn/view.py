@@ -25,7 +25,7 @@ from labeler.window.learn.runs import RunsTable
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label, scrolled, set_role
 from labeler.window.widgets.tab import Tab
-from model.errors import InputError
+from model.errors import InputError, counted
 
 FORM_WIDTH, LEAST = 260, 388
 """Widths of the form and, at least, of the table of classes."""
@@ -221,7 +221,8 @@ class LearnView(Tab):
         constant = chosen[0].constant if len(chosen) == 1 else {}
         if now.is_running and (not chosen or chosen[0].number == now.number):
             constant = now.constant or constant
-        self.curves.show_runs(runs, constant.get(MACRO))
+        none = bool(chosen) and not self._shows_live() and not any(c.epochs for _, c in runs)
+        self.curves.show_runs(runs, constant.get(MACRO), "No epoch was finished" if none else "")
 
     def _show_progress(self) -> None:
         if not self.isVisible():
@@ -279,7 +280,7 @@ def _about(run: RunReport) -> str:
     """One line about a run that ended."""
     if run.state == "failed":
         return f"failed: {run.message}"
-    parts = [f"{run.epochs} epochs" if run.epochs != 1 else "1 epoch"]
+    parts = [counted(run.epochs, "epoch")] if run.epochs or not run.message else []
     if run.message:
         parts.append(run.message)
     elif run.state != "finished":

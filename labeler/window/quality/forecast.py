@@ -172,12 +172,18 @@ class ForecastPage(Page):
         ]
         self.shares.show_rows(rows if drawn else [])
         self.about_shares.setText(
-            f"From {drawn:,} random checks, with intervals of 95 %. Labels that you chose or that "
-            "were asked for do not count: they would say nothing of all shots."
+            f"From {drawn:,} random checks{_among(self.fractions[0])}, with intervals of 95 %. "
+            "Labels that you chose or that were asked for do not count: they would say nothing of "
+            "all shots."
             if drawn
             else "No estimate yet: no random check has been labelled. Ask with Q; a tenth of what "
             "it asks are random checks, and only they tell how frequent a class is."
         )
+
+
+def _among(of: dict[str, Any]) -> str:
+    """Of which files the checks are, where new ones are not covered yet."""
+    return f" of {of['among']}" if of["among"] else ""
 
 
 def _gain(of: dict[str, Any]) -> Interval:

@@ -32,7 +32,7 @@ from model.runs.folder import METRICS, PREDICTIONS
 from model.runs.recipes import shipped_network
 from model.shots.table import EVALUATION, table_of_file
 from model.simulate.generate import simulate
-from model.training.data import with_roles
+from model.training.roles import with_roles
 from model.training.train import train
 from tests.helpers.embeddings import CHOICES
 from tests.helpers.narrow import NARROW

@@ -115,11 +115,31 @@ def test_fractions_come_from_the_random_checks_alone(project, capsys):
     assert main(["fractions", str(project), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["classes"]
     labelled = np.arange(SHOTS) < 60
-    drawn = len(audit.audited(labelled, 0))
+    drawn = len(audit.audited(labelled, 0).rows)
     assert {c["shots"] for c in found} == {drawn}
     assert all(c["low"] <= c["high"] for c in found)
     assert main(["fractions", str(project)]) == 0
     assert "checked at random" in capsys.readouterr().out
+
+
+def test_with_any_seed_the_random_checks_are_those_that_count(project):
+    from model.active import audit
+
+    with Project.open(project) as made:
+        asked = asking.next_shots(made, "asked", 12, audit=0.5, seed=5)
+        order = audit.order(SHOTS, 0)
+        assert asked.rows[asked.audit].tolist() == order[order >= 60][: asked.audit.sum()].tolist()
+
+
+def test_shots_labelled_together_with_others_are_no_random_checks(project):
+    from model.active import audit
+
+    with Project.open(project) as made:
+        order = audit.order(SHOTS, 0)
+        before = asking.class_fractions(made)[0].shots
+        bits = int(HELIUM.pack(HELIUM.mask(["Empty"])))
+        made.store.record(made.annotator, order[order >= 60], bits, LABELLED, origin="bulk")
+        assert asking.class_fractions(made)[0].shots == before
 
 
 def test_a_skipped_random_check_does_not_stop_the_fractions(project):

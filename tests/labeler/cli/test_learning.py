@@ -58,12 +58,14 @@ def call(capsys, *words):
     return status, capsys.readouterr()
 
 
-def test_a_project_is_trained_read_and_its_first_run_put_to_use(learnt, recipe, capsys):
+def test_a_project_is_trained_and_read_and_a_run_that_four_shots_judge_is_offered(
+    learnt, recipe, capsys
+):
     project, found = learnt
     assert found["event"] == "finished"
     assert found["metrics"]["accuracy"] > 0.5
     with Project.open(project) as opened:
-        assert opened.current_run == 1
+        assert opened.current_run is None
         roles = opened.store.roles()
         assert (roles == 2).sum() == round(0.15 * 30)
         assert (roles > 0).sum() == 30
@@ -71,6 +73,8 @@ def test_a_project_is_trained_read_and_its_first_run_put_to_use(learnt, recipe, 
         assert file["probabilities"].shape == (30, 11)
         assert (file["role"][:] == roles).all()
 
+    assert "because only 4 shots judged: " in found["decision"]
+    assert call(capsys, "use", project, 1)[0] == 0
     status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--promote",
                         "--json", "--seed", 3, "--warm-start", 1)  # fmt: skip
     assert status == 0, said.err
@@ -184,7 +188,7 @@ def test_events_and_one_object_are_not_asked_for_at_once(capsys):
 
 def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
     from model.runs.folder import RESUME
-    from model.training.data import with_roles
+    from model.training.roles import with_roles
     from model.training.train import train
 
     with Project.open(project) as opened:

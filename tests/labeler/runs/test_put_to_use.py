@@ -1,12 +1,15 @@
 """Which run comes into use by itself, held against what is in use until then."""
 
 import json
+from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
 from labeler.cli import main
 from labeler.cli.training import _say_outcome
+from labeler.project.store.records import LABELLED
 from labeler.runs import before_first_run, train_project
 from labeler.runs.before_first_run import CONSTANT, INSTANT, answers_before
 from model.events import event, never
@@ -14,6 +17,7 @@ from model.prediction import embedding_file as embedding_parts
 from model.preprocessing.preparation import Preparation
 from model.runs import learned_shots
 from model.runs.folder import PREDICTIONS
+from model.runs.promotion import Answers
 from model.runs.recipes import shipped_network
 from tests.helpers.runs import give_roles, make_project, make_run
 
@@ -28,11 +32,11 @@ def project(tmp_path):
         yield made
 
 
-def put(project, number, promote=False):
+def put(project, number, promote=False, cancelled=False):
     """What becomes of a run at the end of its training, and what is said meanwhile."""
-    said, table = [], project.shot_table()
+    said, table = [], replace(project.shot_table(), together=project.labelled_together())
     going = train_project._put_to_use(
-        project.folder, table, project.run_folder(number), promote, never
+        project.folder, table, project.run_folder(number), promote, never, cancelled
     )
     while True:
         try:
@@ -127,6 +131,56 @@ def test_where_the_shipped_network_reads_nothing_a_first_run_must_beat_a_constan
     assert made["current"]
 
 
+def test_a_first_run_that_too_few_shots_judge_is_offered_and_not_in_use(project):
+    shipped_has_read(project)
+    number, nothing = make_run(project, 1.0), np.zeros(0, np.uint64)
+    learned_shots.keep(project.run_folder(number), nothing, nothing, np.arange(4))
+    made, _ = put(project, number)
+    assert (made["current"], project.current_run) == (False, None)
+    assert made["decision"].startswith(
+        f"Run {number} is not in use, because only 4 shots judged: macro F1 1.00, the instant model"
+    )
+
+
+def test_a_first_run_below_a_constant_answer_is_not_in_use(project, monkeypatch):
+    """However bad what it is compared with may be."""
+    nothing = Answers(np.zeros((N, len(project.taxonomy)), bool), np.ones(N, bool))
+
+    def bad(*_):
+        yield from ()
+        return INSTANT, nothing
+
+    monkeypatch.setattr(train_project, "answers_before", bad)
+    number = make_run(project, 1.0)
+    path = project.run_folder(number) / PREDICTIONS
+    with h5py.File(path, "r+") as file:
+        file["probabilities"][:] = 0.01
+        if "decided" in file:
+            file["decided"][:] = 0
+    made, _ = put(project, number)
+    assert not made["current"]
+    assert "because it scores lower than a constant answer: " in made["decision"]
+
+
+def test_a_cancelled_run_is_offered_and_not_put_to_use(project):
+    shipped_has_read(project)
+    number = make_run(project, 1.0)
+    made, _ = put(project, number, cancelled=True)
+    assert (made["current"], project.current_run) == (False, None)
+    assert made["decision"].startswith(
+        f"Run {number} is not in use, because its training was cancelled: macro F1 1.00"
+    )
+
+
+def test_shots_that_were_labelled_together_since_judge_no_run(project):
+    project.current_run = make_run(project, 0.5)
+    number = make_run(project, 1.0)
+    project.store.record(project.annotator, np.arange(0, 30, 3), 1, LABELLED, origin="bulk")
+    made, _ = put(project, number)
+    assert made["comparison"]["evaluation_shots"] == 10
+    assert made["comparison"]["judged_on"] == "kept aside, 10 labelled together left out"
+
+
 def test_a_comparison_that_was_stopped_is_called_so_and_the_person_decides(project, monkeypatch):
     monkeypatch.setattr(before_first_run, "embed", lambda *_, **__: iter([event("cancelled")]))
     made, _ = put(project, make_run(project, 1.0))
@@ -181,5 +235,5 @@ def test_too_few_judging_shots_put_no_run_to_use(project):
     learned_shots.keep(project.run_folder(number), nothing, nothing, np.arange(5))
     made, _ = put(project, number, promote=True)
     assert not made["current"]
-    why = "because too few shots judge"
+    why = "because only 5 shots judged"
     assert f"Run 2 is not in use, {why}: macro F1 1.00, run 1 0." in made["decision"]

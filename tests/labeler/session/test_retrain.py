@@ -9,6 +9,7 @@ from PyQt6.QtCore import Qt
 
 from labeler.jobs.job import Job
 from labeler.project.project import Project
+from labeler.runs.run_report import read_report
 from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
@@ -56,6 +57,7 @@ WAIT = (
     CHILD
     + """
 say("started", pid=os.getpid(), epochs=3, recipe="quick")
+say("step", step=1, epoch=1, loss=0.5)
 while not stop(): time.sleep(0.02)
 say("cancelled", text="Cancelled; the network of epoch 1, the last, is kept.")
 """
@@ -232,7 +234,8 @@ def test_keeping_the_old_run_leaves_it_in_use(opened, qtbot):
 def test_cancel_waits_for_the_child_to_keep_its_best(opened, qtbot):
     _, bar = opened(WAIT)
     bar.start()
-    qtbot.waitUntil(lambda: bar.retraining.epochs == 3)
+    qtbot.waitUntil(lambda: bar.retraining.has_network)
+    assert bar.retraining.asks_to_stop == "Stop the training and keep the network so far?"
     qtbot.mouseClick(bar._running.button, Qt.MouseButton.LeftButton)
     assert "keeping the network so far" in bar._running.detail.whole
     assert not bar._running.button.isEnabled()
@@ -281,6 +284,36 @@ def test_stop_leaves_no_process(opened, qtbot):
     bar.stop()
     assert not bar.is_running
     assert not psutil.pid_exists(pids[0])
+
+
+def test_a_training_that_is_stopped_before_its_first_step_is_a_cancelled_one(opened, qtbot):
+    code = CHILD + (
+        "say('progress', what='reducing shots', done=40, total=40)\n"
+        "while not stop(): time.sleep(0.02)\n"
+    )
+    session, bar = opened(code)
+    bar.start()
+    qtbot.waitUntil(lambda: bar.retraining.stage == "making the network ready")
+    assert "there is no network to keep" in bar.retraining.asks_to_stop
+    bar.stop()
+    run = read_report(1, session.require().project.run_folder(1))
+    assert run.state == "cancelled"
+    assert run.message == "Stopped before there was a network to keep."
+    assert not bar.is_running
+
+
+def test_in_a_project_that_may_not_be_written_a_training_says_what_to_do(opened, monkeypatch):
+    session, bar = opened()
+    notes = []
+    session.training.noted.connect(lambda level, text: notes.append((level, text)))
+    monkeypatch.setattr(session.require().project.store.database, "read_only", True)
+    bar.start()
+    assert not bar.is_running
+    [(level, text)] = notes
+    assert level == "error"
+    assert text.startswith("No run can be made: ")
+    assert "can only be looked at" in text
+    assert "Copy its folder to a place where you may write." in text
 
 
 def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):

@@ -26,7 +26,7 @@ def opened(qtbot, qapp, tmp_path):
         rows = np.sort(audit.order(200, 0)[:labels])
         with Project.open(week) as project:
             bits = project.taxonomy.pack(truth[rows])
-            project.store.record(project.annotator, rows, bits, LABELLED, origin="bulk")
+            project.store.record(project.annotator, rows, bits, LABELLED, origin="key")
         window = MainWindow(make_session(), Settings(tmp_path / "settings.toml"))
         qtbot.addWidget(window)
         windows.append(window)

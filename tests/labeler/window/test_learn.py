@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share, when
 from model.runs.promotion import Verdict
 from model.shots.table import EVALUATION
+from model.training.roles import with_roles
 from tests.helpers.runs import give_roles, make_project, make_run, write_events
 
 
@@ -228,6 +230,31 @@ def test_a_cancelled_run_says_so_once(shown):
     made = {"epochs": 3, "end": "cancelled", "text": text}
     _, view = shown(prepare=lambda project: make_run(project, 0.5, **made), current=1)
     assert view.detail.text() == f"3 epochs · {text}"
+
+
+def test_a_run_that_was_cancelled_in_its_first_epoch_says_so_over_its_empty_plots(shown):
+    text = "Cancelled in epoch 1 of 14, after 3 steps; the network so far is kept."
+    made = {"epochs": 0, "end": "cancelled", "text": text}
+    _, view = shown(prepare=lambda project: make_run(project, 0.5, **made), current=1)
+    assert view.detail.text() == text
+    for plot in (view.curves.losses, view.curves.scores):
+        assert plot.nothing.text() == "No epoch was finished"
+
+
+def test_so_many_shots_are_said_to_judge_as_the_training_will_take(shown):
+    """Whose roles are given when it begins; of labels given together none judge."""
+    session, view = shown(labelled=False)
+    project = session.require().project
+    kinds = [int(session.labels.taxonomy.pack(session.labels.taxonomy.mask([name])))
+             for name in ("Empty", "Streak")]  # fmt: skip
+    project.store.set_roles(np.arange(40), 0)
+    session.labels.decide(np.arange(20), np.resize(kinds, 20), 1, "bulk")
+    assert "none of them can judge: label some one by one" in view.form.facts.text()
+    for row in range(20, 40):
+        session.labels.decide([row], kinds[row % 2], 1, "key")
+    assert "40 labelled shots\n6 of them kept for evaluation" in view.form.facts.text()
+    table = replace(project.shot_table(), together=project.labelled_together())
+    assert (with_roles(table).role == EVALUATION).sum() == 6
 
 
 @pytest.mark.parametrize("last", [1.0, 2.0, 3.0, 7.0, 110.0])

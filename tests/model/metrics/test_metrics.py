@@ -165,7 +165,8 @@ def test_from_a_handful_of_evaluation_shots_nothing_is_significant(n):
         verdict = compare(old, new, true, np.arange(n))
         assert not verdict.promote
         assert "too few to tell" in verdict.text
-        assert verdict.against == "too few shots judge"
+        assert verdict.against == f"only {n} shot{'s' * (n > 1)} judged"
+        assert verdict.against_first == verdict.against
         assert f"{n} evaluation shot{'s' * (n > 1)}," in verdict.text
         assert verdict.to_dict()["difference_low"] is None
 

@@ -13,7 +13,8 @@ from model.preprocessing.cache import ShotCache
 from model.runs import learned_shots as learned
 from model.runs.folder import LEARNED
 from model.shots.table import EVALUATION, TRAINING, table_of_file, table_of_files
-from model.training.data import prepare, with_roles
+from model.training.data import prepare
+from model.training.roles import with_roles
 from model.training.train import Options, train
 from tests.helpers.shots import make_file, make_shots, tiny_recipe, write_file
 from tests.model.training.test_training import run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
 from model.taxonomy import decoding
 from model.training import resume
-from model.training.data import in_hard_error, prepare
+from model.training.data import prepare
 from model.training.judging import Judge
 from model.training.loop import Loop
+from model.training.roles import in_hard_error
 from model.training.train import Options, _caution, _fitting, train
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import NAMES, make_file, tiny_recipe
@@ -237,6 +239,10 @@ def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
 
     events = list(train(table_of_file(path), tiny_recipe(), tmp_path / "run", stop=stop))
     assert events[-1]["event"] == "cancelled"
+    assert re.fullmatch(
+        r"Cancelled in epoch 1 of 2, after \d steps?; the network so far is kept.",
+        events[-1]["text"],
+    )
     checkpoint.load(tmp_path / "run")
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
 from labeler.project.store.classing import ClassChange
 from labeler.project.store.store import UndoStack
+from labeler.project.store.timeline import given_together
 from model.errors import InputError
 from model.shots.sources import SourceInfo
 from tests.helpers.people import can_redo, can_undo
@@ -77,6 +78,26 @@ def test_one_gesture_on_many_shots_is_one_undo(store, ada):
     assert change.text == "Undo on 3 shots"
     assert not store.load_state(ada).labelled.any()
     assert store.redo(ada).present.tolist() == [1, 2, 3]
+
+
+def test_labels_given_to_many_shots_at_once_are_known_until_each_is_decided_by_itself(store, ada):
+    def together():
+        return np.flatnonzero(given_together(store.database, ada, 6)).tolist()
+
+    assert together() == []
+    store.record(ada, [0, 1, 2], 1, LABELLED, origin="bulk")
+    store.record(ada, [3, 4], 1, LABELLED, origin="accepted")
+    store.record(ada, 5, 1, LABELLED, origin="accepted")
+    assert together() == [0, 1, 2, 3, 4]
+    store.record(ada, 1, 1, LABELLED | FLAGGED, origin="flag")
+    store.record(ada, 0, 2, LABELLED, origin="merge")
+    assert together() == [0, 1, 2, 3, 4], "a flag is no decision, nor is a merged class"
+    store.record(ada, 1, 3, LABELLED, origin="key")
+    assert together() == [0, 2, 3, 4]
+    store.record(ada, [1, 5], 2, LABELLED, origin="bulk")
+    store.undo(ada)
+    assert together() == [0, 2, 3, 4], "what was undone does not count"
+    assert not given_together(store.database, store.annotator("Bob"), 6).any()
 
 
 def test_undo_says_what_it_took_back(store, ada):
@@ -190,7 +211,7 @@ def test_every_gesture_that_starts_from_a_state_that_never_was_is_found(store, a
     store.database.connection.exec_driver_sql(
         "UPDATE events SET present_before = 5 WHERE row = 1 AND present_after = 3"
     )
-    assert store.audit() == ["shot 2: gesture 2 starts from a state that never was"]
+    assert store.audit() == ["shot 2: change 2 starts from a state that never was"]
 
 
 # -- what others rely on, by example -----------------------------------------------------------
