@@ -147,8 +147,7 @@ class HeatServer:
             says[ours] = self.explainer.nothing_to_see(read, 0, theirs) or none
             if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
-        down, right = map(float, read.shift[0])
-        field, box = self.reader.placed(self._shape, (down, right), found.box)
+        field, box = self.reader.placed(read.seen[0], found.box)
         return HeatAnswer(request, tuple(says), cells, field, box, bool(read.assumed[0]))
 
     def _asked(self, row: int, form: str) -> ReadShots:

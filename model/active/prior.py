@@ -3,8 +3,9 @@
 A network that was trained on simulated shots meets an experiment with two surprises, and both are
 told from unlabelled shots: its embeddings lie elsewhere, and classes are as frequent as in nature
 and not as in its training. `Prior.adapted` takes them out: correlation alignment of the embeddings
-(Sun, Feng and Saenko 2016), and the odds of label sets (Saerens, Latinne and Decaestecker 2002; the
-frequencies are those of the experiment, since estimating them too runs away on foreign shots).
+(Sun, Feng and Saenko 2016; as far as classes seem to be as frequent as expected: elsewhere it would
+turn one class into another), and the odds of label sets (Saerens, Latinne and Decaestecker 2002;
+the frequencies are those of the experiment, since estimating them too runs away on foreign shots).
 numpy only.
 """
 
@@ -29,6 +30,9 @@ FEWEST, TRUSTED = 32, 50
 """Shots below which nothing is adapted; as many shots weighs what was expected of them."""
 ALIKE = 0.5
 """Likeness to the experiment from which on a network is adapted to shots; see `likeness`."""
+ALIGNED = 0.9
+"""From there on embeddings are aligned, the more the nearer to 1: alignment takes classes to be as
+frequent as in the experiment."""
 _STEPS = 100
 MOST = 4000
 """Shots that are looked at."""
@@ -132,8 +136,8 @@ class Prior:
         """The same for an experiment, from the embeddings (N, D) of its shots, labelled or not.
 
         Where classes are rather balanced, its weights stay as they are, and the odds say how
-        frequent label sets seem to be. Where the legal sets (L, C) are not listed, embeddings are
-        aligned only.
+        frequent label sets seem to be. Where the legal sets (L, C) are not listed, there are no
+        odds.
         """
         every = np.asarray(embeddings)
         some = every[:: max(1, -(-len(every) // MOST))].astype(np.float32)
@@ -146,6 +150,8 @@ class Prior:
             mixed = None if legal is None else sets.odds_if_mixed(legal, alike)
             return replace(self, odds=mixed)
         turn, shift = _alignment(expected, some)
+        part = max(0.0, (alike - ALIGNED) / (1 - ALIGNED))
+        turn, shift = part * turn + (1 - part) * np.eye(len(turn)), part * shift
         weight = self.weight.astype(np.float64) / COOLED
         bias = self.bias / COOLED + weight @ shift
         odds = None if legal is None else sets.odds(legal)

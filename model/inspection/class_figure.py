@@ -169,14 +169,13 @@ def _shot(
 ) -> ShownShot:
     row, reader = int(read.rows[place]), explainer.reader
     ((_, counts, mask),) = table.iter_shots([row])
-    down, right = map(float, read.shift[place])
     target = explainer.targets([reader.names[kind]])
     why = explainer.nothing_to_see(read, place, kind)
     heat, instead = None, ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]
         if cells.values.any():
-            heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
+            heat = reader.on_pattern(cells.values[0], counts.shape, read.seen[place], cells.box)
             instead = "" if form == forms[0] else HEAT_FORMS[form].short
             break
     said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])

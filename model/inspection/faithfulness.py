@@ -214,8 +214,7 @@ def _where(
     good = detector(counts, mask)
     if good is None:
         return {"outside": 0.0, "on_masked": 0.0}
-    down, right = map(float, read.shift[shot])
-    heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
+    heat = reader.on_pattern(cells.values[0], counts.shape, read.seen[shot], cells.box)
     beyond = outside(good)
     return {"outside": lost_share(heat, ~beyond), "on_masked": lost_share(heat, good | beyond)}
 

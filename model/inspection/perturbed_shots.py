@@ -20,7 +20,7 @@ from model.heatmaps.geometry import Box, Heat, enlarge, within
 from model.networks.receptive_field import cell_box
 from model.prediction import inference
 from model.prediction.batches import PooledHead
-from model.preprocessing.count_scale import CountScale
+from model.preprocessing.count_scale import FileScale, bad_pixels_of
 from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 Point = tuple[float, float]
-Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | None]
+Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, FileScale | None]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class PreparedShots:
 
     squares (n, size, size) linear counts as reduced for the network, `good` the same for pixels
     that saw anything; centre (n, 2) of the beam in them, (y, x) in pixels: as known, else as the
-    shot shows it (`sure_centre`), else the middle, which is `assumed` (n,); shift (n, 2) as in
-    `predictions.h5`.
+    shot shows it (`sure_centre`), else the middle, which is `assumed` (n,); seen (n, 4) the part of
+    the shot in its file that the square shows: y0, x0, y1, x1 as fractions of its sides.
     """
 
     rows: Rows
@@ -49,7 +49,7 @@ class PreparedShots:
     good: Flags
     centre: Floats
     assumed: Flags
-    shift: Floats
+    seen: Floats
 
 
 @dataclass(frozen=True)
@@ -134,34 +134,35 @@ class Reader:
     def prepare(self, shots: Iterable[Shot]) -> PreparedShots:
         """Shots in memory, not read yet: (row, counts, mask or None, geometry or None, scale of
         their source, see `Preprocessing.brought`) each. Raises InputError where there are none."""
-        kept, squares, good, centres, assumed, shifts = [], [], [], [], [], []
+        kept, squares, good, centres, assumed, parts = [], [], [], [], [], []
         steps = self.about.preprocessing
         for row, counts, mask, geometry, scale in shots:
-            shot = steps.prepare(counts, mask, geometry)
+            shot = steps.prepare(counts, mask, geometry, bad_pixels_of(scale))
             kept.append(row)
             square, seen = steps.reduced_with_mask(shot)
             squares.append(steps.brought(square, scale))
             good.append(seen)
-            shifts.append(np.divide(shot.shift, counts.shape))
             known = None if geometry is None else geometry.centre
+            field = steps.field(counts.shape, known)
+            parts.append(np.array(field) - np.tile(np.divide(shot.shift, counts.shape), 2))
             if steps.preparation.centre or steps.input != "pattern":
                 known = shot.centre
             if known is None:
                 beam, sure = sure_centre(squares[-1], seen)
             else:
-                beam, sure = self._on_square(known, counts.shape), True
+                beam, sure = self._on_square(known, counts.shape, field), True
             centres.append(beam)
             assumed.append(not sure)
         if not kept:
             raise InputError("none of these shots can be read", mend="Check the files of shots.")
         return PreparedShots(
             np.array(kept, np.int64), np.stack(squares), np.stack(good),
-            np.array(centres, np.float32), np.array(assumed), np.array(shifts, np.float32),
+            np.array(centres, np.float32), np.array(assumed), np.array(parts, np.float32),
         )  # fmt: skip
 
-    def _on_square(self, place: Point, shape: tuple[int, int]) -> Point:
-        """A place (y, x) on a shot, in pixels of the square that the network sees."""
-        y0, x0, y1, x1 = self.about.preprocessing.field(shape)
+    def _on_square(self, place: Point, shape: tuple[int, int], field: Box) -> Point:
+        """A place (y, x) on a shot, in pixels of the square that shows its part `field`."""
+        y0, x0, y1, x1 = field
         share = (np.array(place) + 0.5) / shape
         y, x = (share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5
         return float(y), float(x)
@@ -192,19 +193,18 @@ class Reader:
         self,
         cells: Floats,
         shape: tuple[int, int],
-        shift: tuple[float, float] = (0.0, 0.0),
+        seen: Floats,
         box: Box | None = None,
     ) -> Heat:
-        """The same onto the shot as it is in its file, which the preparation moved by `shift`."""
-        return enlarge(cells, shape, *self.placed(shape, shift, box))
+        """The same onto a shot of this shape as it is in its file, of which the network saw the
+        part `seen` (4,)."""
+        return enlarge(cells, shape, *self.placed(seen, box))
 
-    def placed(
-        self, shape: tuple[int, int], shift: tuple[float, float], box: Box | None = None
-    ) -> tuple[Box, Box]:
+    def placed(self, seen: Floats, box: Box | None = None) -> tuple[Box, Box]:
         """What the network saw of a shot in its file, and what cells that tile `box` tile there,
         both as fractions of the shot."""
-        y0, x0, y1, x1 = self.about.preprocessing.field(shape)
-        field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
+        y0, x0, y1, x1 = map(float, seen)
+        field = y0, x0, y1, x1
         return field, within(field, box or self.cells)
 
 

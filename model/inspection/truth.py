@@ -50,7 +50,7 @@ from model.inspection.perturbed_shots import Reader, ReadShots, one_of
 from model.inspection.truth_cases import CAUSES, Case, cases, cause_of, why_no_cause
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text
-from model.preprocessing.count_scale import CountScale, look_at, scale_of
+from model.preprocessing.count_scale import FileScale, look_at, scale_of
 from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
@@ -333,13 +333,14 @@ def _simulated(seed: int) -> list[tuple[Counts, Flags]]:
     return [(make_shot(recipe, i, int(wanted[i])).counts, good) for i in range(SHUFFLED)]
 
 
-def _scale_of(made: Sequence[tuple[Counts, Flags]], reader: Reader) -> CountScale | None:
+def _scale_of(made: Sequence[tuple[Counts, Flags]], reader: Reader) -> FileScale | None:
     """Of shots in memory; None where the network takes all counts alike."""
     steps = reader.about.preprocessing
     if steps.scale is None:
         return None
     looks = (look_at(*steps.reduced_with_mask(steps.prepare(*each))) for each in made)
-    return scale_of([look for look in looks if look is not None])
+    told = scale_of([look for look in looks if look is not None])
+    return FileScale(told.pedestal, told.level)
 
 
 def _summary(scores: _Scores, best: str, study: TruthStudy) -> dict[str, Any]:

@@ -26,9 +26,17 @@ from model.online.stream import Hit
 from model.prediction import inference
 from model.prediction.batches import PooledHead, describe
 from model.prediction.before_labels import adapted_head, answers
-from model.preprocessing.count_scale import SAMPLE, CountScale, Seen, looks_of, scale_of
+from model.preprocessing.count_scale import (
+    SAMPLE,
+    CountScale,
+    Flags,
+    Seen,
+    bad_pixels_in,
+    looks_of,
+    scale_of,
+)
 from model.preprocessing.network_input import Floats
-from model.preprocessing.preparation import Preparation
+from model.preprocessing.preparation import PixelStatistics, Preparation
 from model.runs import checkpoint
 from model.runs.prior import expected_of
 from model.shots.counts.check import unusable
@@ -139,6 +147,11 @@ class LiveReader:
     """Hits as the network sees them."""
     scale: CountScale | None = None
     """What they tell of the detector."""
+    pixels: PixelStatistics = field(default_factory=PixelStatistics)
+    """What the first hits tell of each pixel, and which are hot or dead (y, x)."""
+    bad: Flags | None = None
+    told_by: int = 0
+    """By so many hits."""
     adapting: Adapting | None = None
     """Of a shipped network."""
 
@@ -181,6 +194,7 @@ class LiveReader:
         `shift`, and of a shipped network `adapted_to`), and why the others could not."""
         shifts, readable, errors = [], [], []
         preprocessing = self.about.preprocessing
+        self._look_at_pixels(hits)
         squares: list[Floats] = []
         new: list[Seen] = []
         for hit in hits:
@@ -189,7 +203,7 @@ class LiveReader:
                 errors.append(InputError(why, mend="Look at the detector: it may not be read out."))
                 continue
             try:
-                shot = preprocessing.prepare(hit.counts, hit.mask, geometry)
+                shot = preprocessing.prepare(hit.counts, hit.mask, geometry, self.bad)
                 square, seen = preprocessing.reduced_with_mask(shot)
             except InputError as error:
                 errors.append(error)
@@ -219,6 +233,18 @@ class LiveReader:
         said, self.adapting.notices = self.adapting.notices, []
         return said
 
+    def _look_at_pixels(self, hits: Sequence[Hit]) -> None:
+        """Tell bad pixels by the first hits, whenever there are twice as many, as from a file."""
+        if self.about.preprocessing.scale is None or self.pixels.shots >= SAMPLE:
+            return
+        for hit in hits[: SAMPLE - self.pixels.shots]:
+            if not unusable(hit.counts, hit.mask):
+                self.pixels.add(
+                    hit.counts if hit.mask is None else np.where(hit.mask, hit.counts, 0)
+                )
+        if self.pixels.shots >= 2 * self.told_by or self.pixels.shots >= SAMPLE:
+            self.bad, self.told_by = bad_pixels_in(self.pixels), self.pixels.shots
+
     def _look(self, new: list[Seen]) -> None:
         """Tell the scale again whenever there are twice as many shots to tell it by."""
         if self.about.preprocessing.scale is not None and self.sample.grew(new):
@@ -227,7 +253,7 @@ class LiveReader:
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
         """What a file of these predictions says about them, for shots of this shape (y, x)."""
-        return describe(self.about, self.run, shape, self.cells)
+        return describe(self.about, self.run, shape, self.cells, self.geometry.centre)
 
     def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
         """In batches for the engine, both of its hands with the same to do."""

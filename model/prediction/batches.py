@@ -19,7 +19,7 @@ from model.heatmaps.geometry import Box, within
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
 from model.networks.receptive_field import cell_box
-from model.preprocessing.count_scale import FileScale, doubts_in_words
+from model.preprocessing.count_scale import FileScale, bad_pixels_of, doubts_in_words
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
 from model.shots.table import ShotTable
@@ -117,8 +117,10 @@ class Batches:
                 self.stopped = True
                 return
             rows.append(row)
-            shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
-            pixels.append(preprocessing.input_of(shot, self._scales[self._table.source_of[row]]))
+            scale = self._scales[self._table.source_of[row]]
+            geometry, bad = self._table.geometry(row), bad_pixels_of(scale)
+            shot = preprocessing.prepare(counts, mask, geometry, bad)
+            pixels.append(preprocessing.input_of(shot, scale))
             self.shift[row] = np.divide(shot.shift, shot.counts.shape)
         if rows:
             yield self._give(rows, pixels)
@@ -156,14 +158,21 @@ def attributes_of(
 ) -> dict[str, Any]:
     """What a predictions file says about itself."""
     cells = cell_box(network, about.preprocessing.size, grid)
-    described = describe(about, run.resolve().name, table.sources[0].shape, cells)
+    first = table.sources[0]
+    described = describe(about, run.resolve().name, first.shape, cells, first.geometry.centre)
     return described | {"fingerprint": table.fingerprint}
 
 
-def describe(about: Checkpoint, run: str, shape: tuple[int, int], cells: Box) -> dict[str, Any]:
-    """What predictions of shots of this shape (y, x) say about themselves; `cells` is the part of
-    the network's input that the cells of its heatmaps tile."""
-    field = about.preprocessing.field(shape)
+def describe(
+    about: Checkpoint,
+    run: str,
+    shape: tuple[int, int],
+    cells: Box,
+    beam: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """What predictions of shots of this shape (y, x), with the beam where it is told, say about
+    themselves; `cells` is the part of the network's input that the cells of its heatmaps tile."""
+    field = about.preprocessing.field(shape, beam)
     return {
         "class_names": list(about.class_names),
         "answer": "decided",
@@ -180,7 +189,7 @@ def describe(about: Checkpoint, run: str, shape: tuple[int, int], cells: Box) ->
 
 def fields_of(table: ShotTable, about: Checkpoint) -> Floats:
     """(N, 4) the part of each shot that the network sees: files may differ in proportions."""
-    each = [about.preprocessing.field(info.shape) for info in table.sources]
+    each = [about.preprocessing.field(s.shape, s.geometry.centre) for s in table.sources]
     return np.array(each, np.float32)[table.source_of]
 
 

@@ -54,7 +54,7 @@ def parts_of(
     Raises InputError for a folder without a network.
     """
     folder = cache / f"{_FOLDER}{network_key(network, preparation)}"
-    files = [info.fingerprint.encode() for info in table.sources]
+    files = [f"{info.fingerprint} {info.geometry.centre or ''}".encode() for info in table.sources]
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
@@ -80,7 +80,7 @@ def network_key(network: Path, preparation: Preparation | None = None) -> str:
         about = parsed_json(text_of(network / DESCRIPTION), network / DESCRIPTION)
         decides = [about["sha256"], about.get("preprocessing")]
         if (about.get("preprocessing") or {}).get("scale"):
-            decides.append("0 where nothing was seen")  # earlier: the dark counts of another scale
+            decides.append("0 where nothing was seen, without bad pixels")  # not so in earlier ones
         if preparation is not None and preparation.any:
             decides.append(preparation.to_dict())
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]

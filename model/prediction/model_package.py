@@ -339,8 +339,9 @@ def _input_on_card(facts: dict[str, Any], about: Checkpoint) -> list[str]:
     size, scale = steps.size, steps.scale
     lines = [
         f"`{INPUT}` (n, {about.channels}, {size}, {size}) float32: detector counts, linear, 0 where"
-        " no good pixel lies. The shot is cut to its centred square and reduced by averages over"
-        f" pixel areas, masked pixels left out. `{steps.transform}` is applied inside the file."
+        " no good pixel lies. The shot is cut to the square about its beam and reduced by averages"
+        " over pixel areas, masked pixels left out."
+        f" `{steps.transform}` is applied inside the file."
     ]
     if scale is not None:
         lines += [
@@ -348,8 +349,8 @@ def _input_on_card(facts: dict[str, Any], about: Checkpoint) -> list[str]:
             f" max(0, (counts - pedestal) × {scale.level:g} / level + {scale.pedestal:g})."
             " Pedestal and level are those of the file, told from 64 of its shots: the median of"
             " the 5 % quantile of a shot, and that of the mean above it of the brighter ones with"
-            " signal, without pixels that are hot or the same in all shots. Without them the labels"
-            " are others.",
+            " signal, without pixels that are the same in all shots. Pixels that these shots show"
+            " to be hot or dead are masked. Without them the labels are others.",
         ]  # fmt: skip
     lines += ["", (
         f"`python {SCRIPT} SHOTS.npy [MASK.npy]` does all this by numpy and onnxruntime, and prints"

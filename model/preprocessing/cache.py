@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.output_files import open_to_append, write_text
+from model.preprocessing.count_scale import FileScale, bad_pixels_of
 from model.preprocessing.network_input import Preprocessing
 from model.shots.fingerprints import hash_of
 from model.shots.hashes import Hashes, hashes_of
@@ -72,21 +73,25 @@ class ShotCache:
         table: ShotTable,
         rows: npt.NDArray[np.int64],
         on_error: Callable[[int, InputError], None] | None = None,
+        scales: Sequence[FileScale | None] | None = None,
     ) -> Iterator[int]:
         """Reduce the shots that are missing; yields how many of `rows` are done, now and then.
 
+        scales: of each source, told from the table where it is not given.
         Raises InputError for a full disk and, without `on_error`, for a shot that cannot be read.
         """
         missing = np.array([r for r in rows if _key(table, r) not in self._index], np.int64)
         done = len(rows) - len(missing)
         if len(missing) == 0:
             return
+        bad = [bad_pixels_of(s) for s in scales or self.preprocessing.scales_of(table)]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open_to_append(self._data_path) as file:
                 file.truncate(len(self._index) * self._bytes_per_shot)
                 for row, counts, mask in table.iter_usable(missing, on_error):
-                    small = self.preprocessing.reduce(counts, mask, table.geometry(row))
+                    here = bad[table.source_of[row]]
+                    small = self.preprocessing.reduce(counts, mask, table.geometry(row), here)
                     self._append(file, _key(table, row), small)
                     self._hashes[_key(table, row)] = hash_of(counts)
                     done += 1
@@ -176,4 +181,8 @@ class ShotCache:
 
 
 def _key(table: ShotTable, row: int) -> Key:
-    return table.sources[table.source_of[row]].fingerprint, int(table.index_of[row])
+    """Of a shot, and of where its beam is told to be."""
+    source = table.sources[table.source_of[row]]
+    beam = source.geometry.centre
+    told = "" if beam is None else f" about {beam[0]:.1f}, {beam[1]:.1f}"
+    return source.fingerprint + told, int(table.index_of[row])

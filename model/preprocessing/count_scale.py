@@ -1,20 +1,21 @@
-"""Pedestal and gain of a file's counts: a network meets every detector at the scale it learnt.
+"""Pedestal, gain and bad pixels of a file: a network meets every detector as the one it learnt.
 
 Detectors differ in offset, gain and unit of their counts, and so do files of one detector before
-and after its correction. Both are told from a sample of the shots of a file, and taken out. Pixels
-that are hot, or the same in every shot of the sample, as in gaps between panels, tell nothing.
+and after its correction. Both are told from a sample of the shots of a file, and taken out, and so
+are pixels that the sample shows to be hot or dead, which no mask tells of. Pixels that are the same
+in every shot of the sample, as in gaps between panels, tell nothing of pedestal and gain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from model.preprocessing.preparation import reference_of
+from model.preprocessing.preparation import PixelStatistics, reference_of
 from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ SIGNAL = 5.0
 2.7 for white noise alone."""
 
 Counts = TypeVar("Counts", bound=Any)
+Flags = npt.NDArray[np.bool_]
 Look = tuple[float, float, float]
-Seen = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
+Seen = tuple[npt.NDArray[np.float32], Flags]
 Reduce = Callable[
-    ["npt.NDArray[Any]", "npt.NDArray[np.bool_] | None", "Geometry | None"],
+    ["npt.NDArray[Any]", "Flags | None", "Geometry | None", "Flags | None"],
     "Seen",
 ]
-"""(y, x) counts, mask, geometry -> (size, size) counts as a network sees them, and what is good."""
+"""(y, x) counts, mask, geometry, bad pixels -> (size, size) counts as a network sees them, and what
+is good."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,24 @@ class CountScale:
 
 @dataclass(frozen=True)
 class FileScale(CountScale):
-    """The scale of the counts of a file, and why they may be no counts, see `counts.check`."""
+    """The scale of the counts of a file, why they may be no counts (see `counts.check`), and which
+    pixels (y, x) its shots show to be hot or dead; None: none, or too few shots to tell."""
 
     doubts: tuple[str, ...] = ()
+    bad: Flags | None = field(default=None, compare=False, repr=False)
+
+
+def bad_pixels_of(scale: FileScale | None) -> Flags | None:
+    """Those of a file's scale, where it is told."""
+    return None if scale is None else scale.bad
+
+
+def bad_pixels_in(shown: PixelStatistics) -> Flags | None:
+    """(y, x) True where shots show a pixel to be hot or dead; None: none, or too few shots."""
+    if shown.shots < FEWEST:
+        return None
+    bad = shown.reference().bad_pixels
+    return bad if bad.any() else None
 
 
 def look_at(counts: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> Look | None:
@@ -135,14 +153,20 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 
 def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> FileScale:
-    sample, glances = [], []
-    for row, counts, mask in table.iter_usable(rows, lambda row, error: None):
-        sample.append(reduce(counts, mask, table.geometry(row)))
+    shown, glances = PixelStatistics(), []
+    for _, counts, mask in table.iter_usable(rows, lambda row, error: None):
+        shown.add(counts if mask is None else np.where(mask, counts, 0))
         glances.append(glance_at(counts, mask))
-    looks = looks_of(sample)
+    bad = bad_pixels_in(shown)
+    looks = looks_of(
+        [
+            reduce(counts, mask, table.geometry(row), bad)
+            for row, counts, mask in table.iter_usable(rows, lambda row, error: None)
+        ]
+    )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
-    return FileScale(scale.pedestal, scale.level, tuple(doubts))
+    return FileScale(scale.pedestal, scale.level, tuple(doubts), bad)
 
 
 def looks_of(sample: Sequence[Seen]) -> list[Look]:

@@ -3,8 +3,9 @@
 Two steps. `reduce` makes a small square of linear counts, which the cache keeps; `to_input` turns
 counts into what the network is fed and is cheap. numpy only; nothing here is random.
 
-What happens to unusable pixels: masked, NaN and infinite pixels take no part in the averages, and
-a reduced pixel that has no good pixel at all is 0 in the input, whatever the scale of the counts
+What happens to unusable pixels: masked, NaN and infinite pixels take no part in the averages, nor
+do those that a file's shots show to be hot or dead, where its counts are brought to a scale; and a
+reduced pixel that has no good pixel at all is 0 in the input, whatever the scale of the counts
 (until then NaN, where they are to be brought to a scale); negative counts become 0.
 """
 
@@ -21,7 +22,13 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.profiles import centre_of
-from model.preprocessing.count_scale import CountScale, FileScale, common_scale, scales_of
+from model.preprocessing.count_scale import (
+    CountScale,
+    FileScale,
+    bad_pixels_of,
+    common_scale,
+    scales_of,
+)
 from model.preprocessing.preparation import Preparation, Prepared, Reference
 from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
@@ -40,6 +47,7 @@ NOTHING = 1e-6
 LOG_SCALE = float(np.log1p(FULL_SCALE))
 
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 Counts = TypeVar("Counts")
 
 
@@ -79,10 +87,14 @@ class Preprocessing:
         return (None,) * len(table.sources) if self.scale is None else scales_of(table, self.seen)
 
     def seen(
-        self, counts: npt.ArrayLike, mask: npt.ArrayLike | None, geometry: Geometry | None
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None,
+        geometry: Geometry | None,
+        bad: Flags | None = None,
+    ) -> tuple[Floats, Flags]:
         """`reduced_with_mask` of a shot (y, x) as it was read."""
-        return self.reduced_with_mask(self.prepare(counts, mask, geometry))
+        return self.reduced_with_mask(self.prepare(counts, mask, geometry, bad))
 
     def brought(self, squares: Counts, found: CountScale | None) -> Counts:
         """Reduced counts of a file of scale `found`, at the network's scale; 0 where none was
@@ -102,21 +114,26 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
+        bad: Flags | None = None,
     ) -> Prepared:
-        """Counts (y, x) of any real type, mask (y, x) True = good, after the steps that are on."""
+        """Counts (y, x) of any real type, mask (y, x) True = good, after the steps that are on;
+        `bad` (y, x) True: pixels of its file that are hot or dead, of no matter in another shape.
+        """
         values = np.asarray(counts, np.float32)
         if values.ndim != 2 or 0 in values.shape:
             raise InputError(
                 f"a shot must be a 2-D array, not one of shape {values.shape}",
                 mend="Choose the dataset that holds one pattern per shot.",
             )
+        if self.scale is not None and bad is not None and bad.shape == values.shape:
+            mask = ~bad if mask is None else np.asarray(mask, bool) & ~bad
         if self.preparation.any:
             made = self.preparation.apply(values, mask, geometry)
             return made.in_the_middle() if self.preparation.centre else made
         good = np.isfinite(values)
         if mask is not None:
             good &= np.asarray(mask, bool)
-        beam = geometry.centre if geometry is not None and self.input == "correlation" else None
+        beam = None if geometry is None else self._beam(values.shape, geometry.centre)
         return Prepared(values, good, centre_of(values.shape, beam))
 
     def reduce(
@@ -124,15 +141,17 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
+        bad: Flags | None = None,
     ) -> Floats:
         """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts;
-        for `brought`, NaN where no pixel is good.
+        for `brought`, NaN where no pixel is good. `bad`: as in `prepare`.
 
-        A shot that is not square is first cut to its centred square. Averages over pixel areas
+        A shot that is not square is first cut to the square about its beam, as near as the plate
+        allows; about its middle where no beam is told. Averages over pixel areas
         where it shrinks (no aliasing), linear interpolation where it grows. With the input
         `correlation`, the map on `size` rings.
         """
-        return self.reduce_prepared(self.prepare(counts, mask, geometry))
+        return self.reduce_prepared(self.prepare(counts, mask, geometry, bad))
 
     def reduce_prepared(self, shot: Prepared) -> Floats:
         """What `prepare` returned, to (size, size) linear counts."""
@@ -142,7 +161,7 @@ class Preprocessing:
         values: Floats = np.where(good, shot.counts, np.float32(0))
         if self.scale is None:
             values = np.maximum(values, 0)
-        y0, x0, side = self._square(values.shape)
+        y0, x0, side = self._square(values.shape, shot.centre)
         kept = (slice(y0, y0 + side), slice(x0, x0 + side))
         values, good = values[kept], good[kept]
         weight = None if good.all() else good.astype(np.float32)
@@ -157,7 +176,7 @@ class Preprocessing:
             small = np.where(weight > NOTHING, small, np.float32(np.nan))
         return np.ascontiguousarray(small, np.float32)
 
-    def reduced_with_mask(self, shot: Prepared) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def reduced_with_mask(self, shot: Prepared) -> tuple[Floats, Flags]:
         """(size, size) linear counts, and True where at least half of a pixel was seen."""
         if self.input == "correlation":
             return self.reduce_prepared(shot), np.ones((self.size, self.size), bool)
@@ -188,24 +207,28 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
-        found: CountScale | None = None,
+        found: FileScale | None = None,
     ) -> Floats:
         """A shot (y, x), of a file of scale `found`, to network input (1, size, size) float32."""
-        return self.input_of(self.prepare(counts, mask, geometry), found)
+        return self.input_of(self.prepare(counts, mask, geometry, bad_pixels_of(found)), found)
 
     def input_of(self, shot: Prepared, found: CountScale | None = None) -> Floats:
         """What `prepare` returned, to the network's input (1, size, size) float32."""
         squares = self.brought(self.reduce_prepared(shot), found)
         return self.to_input(squares).astype(np.float32)[None]
 
-    def field(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    def field(
+        self, shape: tuple[int, int], beam: tuple[float, float] | None = None
+    ) -> tuple[float, float, float, float]:
         """The part of a shot of this shape that the network sees: y0, x0, y1, x1 as fractions.
 
-        Of a map all of it.
+        beam: its (y, x) where it is told. Of a map all of it; of a shot that the preparation moves,
+        after that.
         """
         if self.input == "correlation":
             return 0.0, 0.0, 1.0, 1.0
-        y0, x0, side = self._square(shape)
+        at = centre_of(shape, None if self.preparation.centre else self._beam(shape, beam))
+        y0, x0, side = self._square(shape, at)
         kept: float = side
         if self.first and self.crop:
             kept = side * min(self.crop, self.first) / self.first
@@ -214,13 +237,26 @@ class Preprocessing:
         height, width = shape
         return y0 / height, x0 / width, (y0 + kept) / height, (x0 + kept) / width
 
-    def _square(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """First row, first column and side of the centred square that is cut out."""
+    def _beam(
+        self, shape: tuple[int, ...], told: tuple[float, float] | None
+    ) -> tuple[float, float] | None:
+        """Where it is told to be (y, x); of a pattern None where that is not on the shot."""
+        if told is None or self.input == "correlation":
+            return told
+        return told if all(-0.5 <= c <= n - 0.5 for c, n in zip(told, shape, strict=True)) else None
+
+    def _square(self, shape: tuple[int, ...], centre: tuple[float, float]) -> tuple[int, int, int]:
+        """First row, first column and side of the square that is cut out, with a centre (y, x) in
+        its middle as far as the plate reaches."""
         height, width = shape
         side = min(height, width)
         if self.crop and not self.first:
             side = min(side, self.crop)
-        return (height - side) // 2, (width - side) // 2, side
+        y0, x0 = (
+            min(max(math.floor(c - (side - 1) / 2), 0), n - side)
+            for c, n in zip(centre, (height, width), strict=True)
+        )
+        return y0, x0, side
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -234,7 +270,7 @@ class Preprocessing:
         """Everything that decides what `reduce` makes."""
         made: list[Any] = [self.size, self.first, self.crop]
         if self.scale is not None:  # below the pedestal, counts are kept as they are
-            made.append("signed, NaN where nothing was seen")
+            made.append("signed, NaN where nothing was seen, without bad pixels")
         if self.input == "pattern" and not self.preparation.any:
             return made
         return [*made, self.input, self.preparation.to_dict()]

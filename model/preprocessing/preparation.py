@@ -41,8 +41,9 @@ SIGMAS, SURE = 8.0, 4.0
 errors of its own mean: a photon in one of a few shots makes none."""
 MISSED = 5.0
 """A pixel is dead that never changes, this many standard errors off its neighbours."""
-TILE = 16
-"""How much neighbours differ is told in squares of so many pixels."""
+AROUND, STEP = 11, 4
+"""How much neighbours differ is told by squares of AROUND pixels a side, at every STEP-th row and
+column."""
 REACH = 0.1
 """A centre is looked for within this share of the shorter side."""
 FAR, ALIKE, BETTER = 0.25, 0.75, 2.0
@@ -112,7 +113,7 @@ class Reference:
 
         beside = ndimage.median_filter(self.mean, 5, mode="nearest")
         excess = self.mean - beside
-        noise = 1.4826 * _tile_medians(np.abs(excess))
+        noise = 1.4826 * _medians_around(np.abs(excess))
         much = SIGMAS * np.maximum(noise, 1e-6 + 1e-3 * np.abs(beside))
         much = np.maximum(much, SURE * self.deviation / np.sqrt(self.shots))
         alone = self.mean - _third_greatest(self.mean) > much / 2
@@ -259,15 +260,16 @@ def reference_of(shots: Iterable[npt.NDArray[Any]]) -> Reference:
     return seen.reference()
 
 
-def _tile_medians(values: Floats) -> Floats:
-    """(y, x) the median of the square of TILE pixels that each pixel lies in."""
+def _medians_around(values: Floats) -> Floats:
+    """(y, x) the median of the AROUND x AROUND pixels around each, or around one near it: told at
+    every STEP-th."""
     height, width = values.shape
-    edges = [(-n) % TILE for n in values.shape]
-    tiles = np.pad(values, [(0, edge) for edge in edges], mode="edge")
-    rows, columns = tiles.shape[0] // TILE, tiles.shape[1] // TILE
-    split = tiles.reshape(rows, TILE, columns, TILE).swapaxes(1, 2)
-    medians = np.median(split.reshape(rows, columns, -1), -1)
-    return np.repeat(np.repeat(medians, TILE, 0), TILE, 1)[:height, :width]
+    edge = AROUND // 2
+    padded = np.pad(values, [(edge, edge + STEP - 1 + (-n) % STEP) for n in values.shape], "edge")
+    moved = padded[STEP // 2 :, STEP // 2 :]  # the place that stands for a square is its middle
+    windows = np.lib.stride_tricks.sliding_window_view(moved, (AROUND, AROUND))[::STEP, ::STEP]
+    told = np.median(windows.reshape(*windows.shape[:2], -1), -1)
+    return np.repeat(np.repeat(told, STEP, 0), STEP, 1)[:height, :width]
 
 
 def _third_greatest(values: Floats) -> Floats:

@@ -83,7 +83,7 @@ class TrainingData:
         """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots, and
         copies of evaluation shots from those that train."""
         used, self.cache = self.used, cache
-        for done in cache.fill(self.table, used, self._note_unreadable):
+        for done in cache.fill(self.table, used, self._note_unreadable, self._scales):
             yield done, len(used)
         if self._trouble is not None:
             which = f"{counted(len(self.unreadable), 'shot')} that cannot"

@@ -4,7 +4,8 @@
 
 SHOTS.npy holds the counts (n, y, x) of the shots of one detector, as they were recorded; MASK.npy
 (y, x) or (n, y, x), not 0 where a pixel is good. Prints one JSON object a shot. Detectors differ in
-pedestal and gain, which are told from the shots themselves: give all shots of a file together.
+pedestal, gain and bad pixels, which are told from the shots themselves: give all shots of a file
+together. Of shots that are not square the middle is read: cut them about a beam that is elsewhere.
 """
 
 import json
@@ -27,6 +28,7 @@ def read(shots, masks=None):
     masks = np.broadcast_to(True if masks is None else np.asarray(masks) != 0, shots.shape)
     if learnt:
         sample = np.random.default_rng(0).permutation(len(shots))[:64]
+        masks = masks & ~bad_in(np.where(masks[sample], shots[sample], 0))
         pedestal, level = scale_of([reduced(shots[i], masks[i], steps) for i in sample])
         gain = learnt["level"] / level if min(learnt["level"], level) > 0 else 1.0
     answers = []
@@ -89,7 +91,9 @@ def scale_of(sample):
     """(pedestal, level) of what `reduced` made of a sample of shots: the median over the shots of
     the twentieth part darkest, and of the mean above it of the brighter of the shots with signal.
     """
-    alive = alive_in(np.nan_to_num([counts for counts, _ in sample], posinf=0, neginf=0))
+    squares = np.array([counts for counts, _ in sample])
+    alive = ~bad_in(squares) & ((np.ptp(np.nan_to_num(squares), 0) > 0) | (len(sample) < 16))
+    alive = alive if alive.mean() > 0.1 else np.ones_like(alive)
     looks = []
     for counts, weight in sample:
         values = counts[(weight > 0.5) & alive].astype(float)
@@ -106,25 +110,36 @@ def scale_of(sample):
     return float(np.median(pedestal)), float(np.median(lit[lit >= np.sqrt(low * high)]))
 
 
-def alive_in(sample):
-    """(size, size) True but for pixels that are hot or the same in all shots of a sample of 16 or
-    more."""
-    mean = sample.mean(0, dtype=float).astype(np.float32)
+def bad_in(sample):
+    """(y, x) True where a sample (n, y, x) of 16 shots or more shows a pixel to be hot or dead."""
+    sample = np.nan_to_num(np.asarray(sample, np.float32), posinf=0, neginf=0)
     if len(sample) < 16:
-        return np.ones(mean.shape, bool)
-    beside = np.median(around(mean, 5), -1)
-    excess = mean - beside
-    noise = np.median(around(abs(excess), 11), -1) * 1.4826
-    much = 8 * np.maximum(noise, 1e-6 + 1e-3 * abs(beside))
-    hot = (excess > much) & (mean - np.sort(around(mean, 3), -1)[..., -3] > much / 2)
-    alive = ~hot & (np.ptp(sample, 0) > 0)
-    return alive if alive.mean() > 0.1 else np.ones(mean.shape, bool)
+        return np.zeros(sample.shape[1:], bool)
+    mean, deviation = (f(sample, 0, dtype=float).astype(np.float32) for f in (np.mean, np.std))
+    beside = np.stack([np.median(row, (-2, -1)) for row in around(mean, 5)])
+    excess, n = mean - beside, len(sample)
+    much = 8 * np.maximum(1.4826 * noise_in(abs(excess)), 1e-6 + 1e-3 * abs(beside))
+    much = np.maximum(much, 4 * deviation / n**0.5)
+    third = np.stack([np.sort(row.reshape(-1, 9), -1)[:, -3] for row in around(mean, 3)])
+    bad = (excess > much) & (mean - third > much / 2)
+    for y, x in np.argwhere(np.ptp(sample, 0) == 0):
+        near = np.median(around(deviation, 5)[y, x])
+        bad[y, x] |= near > 0 and n * excess[y, x] ** 2 > (5 * near) ** 2
+    return bad
+
+
+def noise_in(excess):
+    """(y, x) the median of 11 × 11 pixels around each, told at every fourth row and column."""
+    height, width = excess.shape
+    padded = np.pad(excess, [(5, 8 + (-n) % 4) for n in excess.shape], "edge")[2:, 2:]
+    windows = sliding_window_view(padded, (11, 11))[::4, ::4]
+    told = np.median(windows.reshape(*windows.shape[:2], -1), -1)
+    return told.repeat(4, 0).repeat(4, 1)[:height, :width]
 
 
 def around(square, side):
-    """(y, x, side²) each pixel and its neighbours."""
-    padded = np.pad(square, side // 2, "edge")
-    return sliding_window_view(padded, (side, side)).reshape(*square.shape, -1)
+    """(y, x, side, side) each pixel and its neighbours."""
+    return sliding_window_view(np.pad(square, side // 2, "edge"), (side, side))
 
 
 if __name__ == "__main__":

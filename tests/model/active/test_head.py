@@ -298,13 +298,29 @@ def experiment(seed=8, count=900):
 
 
 def test_a_shipped_network_is_adapted_to_an_experiment_without_any_label():
-    own, expected, x, truth = experiment()
+    own, expected, x, truth = experiment(seed=20)
+    assert expected.among(HELIUM).likeness(own.logits(x)) > 0.99
     adapted = own.adapted(expected, x, HELIUM, head.legal_sets(HELIUM))
     right = []
     for known in (own, adapted):
         made = head.fit(x[:0], truth[:0], HELIUM, prior=known, space=head.space_of(x))
         right.append((made.decide(x) == truth).all(1).mean())
     assert 1 - right[1] < 0.5 * (1 - right[0])
+
+
+@pytest.mark.parametrize("seed", [12, 17, 20])
+def test_a_class_more_frequent_than_expected_is_not_turned_into_another(seed):
+    own, expected, x, truth = experiment(seed)
+    bent = HELIUM.names.index("Bent")
+    more = np.random.default_rng(1).choice(np.flatnonzero(truth[:, bent]), 250)
+    rows = np.concatenate([np.arange(len(x)), more])
+    x, truth = x[rows], truth[rows]
+    assert prior.ALIKE < expected.among(HELIUM).likeness(own.logits(x)) < prior.ALIGNED
+    found = []
+    for known in (own, own.adapted(expected, x, HELIUM, head.legal_sets(HELIUM))):
+        made = head.fit(x[:0], truth[:0], HELIUM, prior=known, space=head.space_of(x))
+        found.append(made.decide(x)[truth[:, bent]][:, bent].mean())
+    assert found[1] > found[0] - 0.15
 
 
 def test_of_few_shots_each_gets_the_same_labels_in_any_company():

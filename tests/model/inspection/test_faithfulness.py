@@ -264,7 +264,8 @@ def test_the_share_off_the_detector_is_that_of_the_tiles(made, tmp_path):
         ((_, counts, mask),) = table.iter_shots([read.rows[shot]])
         good = detector(counts, mask)
         assert good is not None
-        shares.append(lost_share(reader.on_pattern(cells.values[0], (80, 80), box=cells.box), good))
+        heat = reader.on_pattern(cells.values[0], (80, 80), read.seen[shot], cells.box)
+        shares.append(lost_share(heat, good))
     assert found["shots"] == len(shares)
     assert found["outside"] + found["on_masked"] == pytest.approx(np.mean(shares), abs=1e-6)
     assert found["outside"] > 0.05

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
+from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import CountScale, common_scale, scale_of, scales_of
 from model.preprocessing.network_input import Preprocessing
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
+from model.shots.layouts import Geometry
 from model.shots.sources import open_source
 from model.shots.table import make_table, table_of_file, table_of_files
 
@@ -84,6 +89,56 @@ def test_gaps_and_hot_pixels_of_a_detector_hardly_change_the_scale_of_the_rest(
     found = scales_of(table_of(tmp_path, "spoilt.h5", images), steps.seen)[0]
     assert found.pedestal == pytest.approx(whole.pedestal, abs=0.8)
     assert found.level == pytest.approx(whole.level, rel=0.6)  # the brightest part may be gone
+
+
+def test_hot_and_dead_pixels_that_no_mask_tells_of_change_no_input(tmp_path, steps):
+    images = patterns(40, seed=4)
+    here = inputs(table_of(tmp_path, "whole.h5", images), steps)
+    marks(images)
+    images[:, 10::12, 10::12] = 0  # dead where its neighbours see light
+    there = inputs(table_of(tmp_path, "spoilt.h5", images), steps)
+    assert np.abs(there - here).mean() < 0.1 * np.abs(here - here.mean(0)).mean()
+    assert np.quantile(np.abs(there - here), 0.999) < 0.1
+
+
+def test_where_photons_are_few_no_pixel_counts_as_bad(tmp_path, steps):
+    images = np.random.default_rng(2).poisson(0.05, (40, SIDE, SIDE))
+    assert scales_of(table_of(tmp_path, "dim.h5", images), steps.seen)[0].bad is None
+
+
+def test_training_sees_shots_without_the_hot_pixels_of_their_file(tmp_path, steps):
+    images = patterns(40, seed=4)
+    marks(images)
+    table = table_of(tmp_path, "marked.h5", images)
+    cache = ShotCache.open(tmp_path / "cache", steps, table)
+    list(cache.fill(table, np.arange(40)))
+    scale = steps.scales_of(table)[0]
+    kept = steps.to_input(steps.brought(np.float32(cache.read(table, np.arange(40))), scale))
+    np.testing.assert_allclose(kept, inputs(table, steps)[:, 0], atol=1e-6)
+
+
+def test_the_square_that_is_cut_out_of_a_wide_shot_lies_about_its_beam(tmp_path):
+    wide = np.zeros((50, 100), np.float32)
+    wide[:, 10] = 1
+    steps = Preprocessing(size=50)
+    there = Geometry(centre=(24.5, 20.0))
+    assert steps.reduce(wide)[:, :].max() == 0, "about the middle, columns 25 to 74"
+    assert steps.reduce(wide, geometry=there)[:, 10].min() == 1
+    assert steps.field(wide.shape, there.centre) == (0, 0, 1, 0.5)
+    assert steps.field(wide.shape, (24.5, 60.0)) == (0, 0.35, 1, 0.85)
+    moved = Preprocessing(size=50, preparation=Preparation(centre=True))
+    assert moved.field(wide.shape, there.centre) == steps.field(wide.shape)
+
+
+def test_a_beam_that_is_told_otherwise_makes_cached_shots_anew(tmp_path, steps):
+    table = table_of(tmp_path, "wide.h5", np.tile(patterns(20), (1, 1, 2)))
+    rows = np.arange(20)
+    list(ShotCache.open(tmp_path / "cache", steps, table).fill(table, rows))
+    (source,) = table.sources
+    there = replace(source, geometry=Geometry(centre=(24.0, 24.0)))
+    table = replace(table, sources=(there,))
+    cache = ShotCache.open(tmp_path / "cache", steps, table)
+    assert not cache.holds(table, rows).any()
 
 
 def test_shots_that_are_all_the_same_still_have_a_scale(tmp_path, steps):
