@@ -13,6 +13,7 @@ from model.taxonomy.taxonomy import Taxonomy
 
 ORIGINS = {
     "key": "typed",
+    "grid": "typed for several shots",
     "bulk": "together with other shots",
     "sure": "suggestion accepted",
     "accepted": "accepted from the model or the file",

@@ -32,7 +32,7 @@ DOUBTED = (
 class Target:
     """Whose labels a gesture changes, by number, and where it came from.
 
-    Origins are "key", "accepted", "fix", "flag", "skip", "bulk", "sure", "consensus",
+    Origins are "key", "accepted", "fix", "flag", "skip", "grid", "sure", "consensus",
     "repeat".
     """
 

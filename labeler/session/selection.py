@@ -136,7 +136,7 @@ class SelectedShots(QObject):
         return self.chosen()
 
     def _decide(
-        self, rows: Rows, after: Present, what: str, done: str, origin: str = "bulk"
+        self, rows: Rows, after: Present, what: str, done: str, origin: str = "grid"
     ) -> None:
         labels = self.session.labels
         open_ones = labels.decided.open_classes(rows)

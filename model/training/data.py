@@ -268,8 +268,8 @@ def prepare(
 def _of_many(together: int, idle: int) -> str:
     """What is said of shots labelled together with others, `idle` of which do not train either."""
     text = (
-        f"{counted(together, 'shot')} labelled together with others judge nothing: their labels may"
-        " be the model's own."
+        f"{counted(together, 'shot')} with suggestions accepted together judge nothing: their labels"
+        " may be the model's own."
     )
     if not idle:
         return text

@@ -133,9 +133,9 @@ def with_roles(
     role = _split(table, usable, given, may, seed)
     if not (may & (role == EVALUATION)).any():
         raise InputError(
-            "no shot is left that could judge a network: labels that were given to many shots at"
-            " once may be the model's own",
-            mend="Label some shots one by one, better 50; Q asks for them.",
+            "no shot is left that could judge a network: suggestions accepted on many shots at once"
+            " may be the model's own",
+            mend="Label some shots yourself, better 50; Q asks for them.",
         )
     return replace(table, role=role)
 

@@ -110,7 +110,7 @@ def decided_when(database: Database, annotator_id: int, n: int) -> npt.NDArray[n
 
 ONE_BY_ONE = ("key", "accepted")
 """Origins of decisions that a person took looking at the shot."""
-NOT_BY_HAND = ("import", "bulk", "sure", "consensus", "adjudicated", "salvaged")
+NOT_BY_HAND = ("import", "grid", "bulk", "sure", "consensus", "adjudicated", "salvaged")
 """Origins of decisions that were not taken shot by shot, or may not have been."""
 _TOGETHER = ("accepted", "fix")
 """Origins of decisions on one shot or, in Grid, on many."""
@@ -119,11 +119,11 @@ _NO_DECISION = ("flag", "skip", *RELABELS)
 
 
 def _origin(origin: str, changed: int) -> str:
-    """The origin, "bulk" where what may be done on one shot was done on many at once, and only
-    there."""
+    """The origin: "bulk" where what may be done on one shot was done on many at once, "key" where
+    what may be done on many was done on one."""
     if changed > 1:
         return "bulk" if origin in _TOGETHER else origin
-    return "key" if origin == "bulk" else origin
+    return "key" if origin in ("grid", "bulk") else origin
 
 
 def origins(database: Database, annotator_id: int, rows: Rows | None = None) -> dict[int, str]:
@@ -156,8 +156,9 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
 
 
 def given_together(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.bool_]:
-    """(n,) True for shots whose label the annotator gave together with those of others, as by
-    accepting many suggestions: no one need have looked at each."""
+    """(n,) True for shots whose label may be a suggestion that the annotator accepted together with
+    others: no one need have looked at each. A class typed for several shots of Grid is no
+    suggestion; "bulk" of earlier versions may be either."""
     found = origins(database, annotator_id)
     together = np.zeros(n, bool)
     together[[row for row, how in found.items() if how in ("bulk", "sure") and row < n]] = True

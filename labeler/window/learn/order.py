@@ -181,7 +181,7 @@ class OrderForm(QWidget):
             session.require().project, session.labels.decided, None if run is None else run.readable
         )
         if not judging:
-            return "none of them can judge: label some one by one"
+            return "none of them can judge: label some yourself"
         return f"{judging:,} of them kept for evaluation"
 
 

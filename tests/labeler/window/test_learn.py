@@ -249,7 +249,7 @@ def test_so_many_shots_are_said_to_judge_as_the_training_will_take(shown):
              for name in ("Empty", "Streak")]  # fmt: skip
     project.store.set_roles(np.arange(40), 0)
     session.labels.decide(np.arange(20), np.resize(kinds, 20), 1, "bulk")
-    assert "none of them can judge: label some one by one" in view.form.facts.text()
+    assert "none of them can judge: label some yourself" in view.form.facts.text()
     for row in range(20, 40):
         session.labels.decide([row], kinds[row % 2], 1, "key")
     assert "40 labelled shots\n6 of them kept for evaluation" in view.form.facts.text()

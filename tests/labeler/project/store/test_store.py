@@ -89,6 +89,9 @@ def test_labels_given_to_many_shots_at_once_are_known_until_each_is_decided_by_i
     store.record(ada, [3, 4], 1, LABELLED, origin="accepted")
     store.record(ada, 5, 1, LABELLED, origin="accepted")
     assert together() == [0, 1, 2, 3, 4]
+    store.record(ada, [4, 5], 2, LABELLED, origin="grid")
+    assert together() == [0, 1, 2, 3], "a class typed for several shots is no suggestion"
+    store.undo(ada)
     store.record(ada, 1, 1, LABELLED | FLAGGED, origin="flag")
     store.record(ada, 0, 2, LABELLED, origin="merge")
     assert together() == [0, 1, 2, 3, 4], "a flag is no decision, nor is a merged class"
