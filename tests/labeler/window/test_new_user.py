@@ -42,6 +42,8 @@ class Person:
         row = session.cursor.row
         suggested = session.suggestions.of()
         if suggested is not None and (suggested == want).all():
+            unseen = session.suggestions.changed_unseen  # nobody accepts what just changed
+            until(lambda: not unseen([row], session.cursor.shown_at))
             self.press(Qt.Key.Key_Return)
             return
         for _ in range(12):
