@@ -82,9 +82,11 @@ def add_output_options(parser: argparse.ArgumentParser, events: bool = False) ->
         one.add_argument("--events", action="store_true", help="print one JSON event a line")
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Who does bulk work: processes of this machine, or the workers of a Dask cluster."""
-    parser.add_argument("--workers", type=int, metavar="W", help="processes (default: one a core)")
+def add_engine_options(parser: argparse.ArgumentParser, *, only_dask: bool = False) -> None:
+    """Who does bulk work: processes of this machine, or the workers of a Dask cluster; with
+    `only_dask`, one process here without one."""
+    words = "workers that --scheduler starts" if only_dask else "processes (default: one a core)"
+    parser.add_argument("--workers", type=int, metavar="W", help=words)
     parser.add_argument(
         "--scheduler",
         metavar="S",

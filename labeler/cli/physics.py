@@ -110,7 +110,7 @@ def _add_noise(subparsers: Subparsers) -> None:
     _source_and_out(parser, "copy to write")
     parser.add_argument("--level", choices=("mean", "mean+std", "max"), required=True)
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same noise")
-    add_engine_options(parser)
+    add_engine_options(parser, only_dask=True)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_noise)
 

@@ -79,7 +79,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
     predict.add_argument("--out", type=Path, metavar="FILE.h5")
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
-    add_engine_options(predict)
+    add_engine_options(predict, only_dask=True)
     add_file_options(predict)
     add_output_options(predict, events=True)
     predict.set_defaults(run=_predict)

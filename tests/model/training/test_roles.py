@@ -40,7 +40,9 @@ def test_labels_accepted_in_bulk_train_and_never_judge():
     data = prepare(table, named("quick"), 0)
     assert data.evaluation.tolist() == judging.tolist()
     assert np.isin(ACCEPTED, np.concatenate([data.training, data.tuning])).all()
-    assert any("230 shots with suggestions accepted together judge nothing" in n for n in data.notes)
+    assert any(
+        "230 shots with suggestions accepted together judge nothing" in n for n in data.notes
+    )
 
 
 def test_evaluation_shots_of_earlier_trainings_that_were_accepted_in_bulk_judge_no_more():
