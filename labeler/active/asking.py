@@ -126,7 +126,7 @@ def class_fractions(project: Project) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, from the random checks alone.
 
     Shots that no network could read are left out of "all", and those that the person skipped: the
-    checks pass over them too. Shots labelled together with others do not count as checked.
+    checks pass over them too. Suggestions accepted together count, and it is said how many.
     """
     merged = project.merged_state()
     table = project.shot_table(merged=merged)
@@ -137,6 +137,7 @@ def class_fractions(project: Project) -> tuple[Fraction, ...]:
         askable = np.ones(len(table), bool)
     askable &= ~passed_over(merged.status)
     return fractions(
-        table.labels.astype(bool), table.labelled & ~project.labelled_together(),
-        table.class_names, DRAW, askable=askable, known=table.decided, file_of=table.source_of,
+        table.labels.astype(bool), table.labelled, table.class_names, DRAW,
+        askable=askable, known=table.decided, file_of=table.source_of,
+        came=table.came, together=project.labelled_together(),
     )  # fmt: skip

@@ -220,6 +220,8 @@ def _fractions(args: argparse.Namespace) -> int:
     drawn = found[0].shots if found else 0
     among = f" of {found[0].among}" if found and found[0].among else ""
     title = f"{counted(drawn, 'shot')}{among} checked at random"
+    if found and found[0].together:
+        title += f", {found[0].together:,} with a suggestion accepted together with others"
     table = Table("class", "share", "95 %", title=title)
     for f in found:
         share = f"{f.share:.1%}" if f.shots else "–"

@@ -397,7 +397,7 @@ class Project:
         """
         merged = merged or self.merged_state(annotator, only_mine=only_mine)
         labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))
-        return make_table(
+        table = make_table(
             self.sources,
             self.taxonomy.names,
             labels.astype(np.uint8),
@@ -406,13 +406,16 @@ class Project:
             self.taxonomy,
             None if merged.known is None else self.taxonomy.unpack(merged.known | merged.present),
         )
+        return replace(table, came=merged.imported)
 
     def labelled_together(self) -> npt.NDArray[np.bool_]:
-        """(N,) shots whose label the person who labels here gave together with those of others.
+        """(N,) shots whose label may be a suggestion that the person who labels here accepted
+        together with others.
 
-        Labels that came with files are not among them, even where they were accepted so once.
+        Shots of which a file said the label are not among them: no model suggests anything there,
+        what is accepted is the file's label.
         """
-        own = self.store.load_state(self.annotator).labelled
+        own = self.store.load_state(self.annotator).labelled & ~self.imported_state().labelled
         return own & given_together(self.store.database, self.annotator, len(own))
 
     # -- runs ----------------------------------------------------------------------------------

@@ -38,5 +38,6 @@ def number_to_judge(project: Project, labels: Decisions, readable: Flags | None)
     counts = [info.n_shots for info in project.sources]
     file_of = np.repeat(np.arange(len(counts)), counts)
     labelled, together = (labels.status & LABELLED) > 0, project.labelled_together()
-    marks = Marks(labelled, usable, together, project.store.roles(), file_of)
+    came = labelled & ((labels.own_status & LABELLED) == 0)
+    marks = Marks(labelled, usable, together, project.store.roles(), file_of, came)
     return number_judging(marks, checks_for(marks, labels.status, readable))

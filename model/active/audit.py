@@ -30,7 +30,8 @@ are, and a score on them says little of all shots."""
 class Fraction:
     """Share of all shots that show a class: estimate and interval, from `shots` audited ones.
 
-    `among`: where the draw does not cover all files yet, of which shots it is a share.
+    `among`: where the draw does not cover all files yet, of which shots it is a share. `together`:
+    how many of the audited shots carry a suggestion that was accepted together with others.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Fraction:
     shots: int
     found: int
     among: str = ""
+    together: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,24 +107,30 @@ def due(labels: int, n: int, share: float) -> int:
     return min(n, int(np.floor((labels + n) * share + 1e-9) - np.floor(labels * share + 1e-9)))
 
 
-def draw(rows: Rows, labelled: Labels, file_of: npt.NDArray[np.integer]) -> Draw:
+def draw(
+    rows: Rows, labelled: Labels, file_of: npt.NDArray[np.integer], came: Labels | None = None
+) -> Draw:
     """How far a draw goes on: rows (n,) in its order, of the shots that are labelled (N,), each of
     the file with the number `file_of` (N,), in the order in which files were added.
 
     It goes up to the first shot without a label. Where files were added since it began, it covers
     as many of them as leave enough shots to judge by, or if none do, as leave the most. A file that
-    is labelled as a whole says nothing of how far a draw has come.
+    is labelled as a whole is covered, unless labels came (N,) with it: they say nothing of how far
+    a draw has come.
     """
     files = int(file_of.max()) + 1 if len(file_of) else 0
     done, of = labelled[rows], file_of[rows]
     open_at = np.full(files, len(rows))
     np.minimum.at(open_at, of[~done], np.flatnonzero(~done))
     ends = np.minimum.accumulate(open_at)
-    partly = np.logical_or.accumulate(np.bincount(file_of[~labelled], minlength=files) > 0)
-    partly[-1:] = True
+    known = np.zeros(0, file_of.dtype) if came is None else file_of[came]
+    says = np.bincount(file_of[~labelled], minlength=files) > 0
+    says |= np.bincount(known, minlength=files) == 0
+    says = np.logical_or.accumulate(says)
+    says[-1:] = True
     counts = [
         int(np.count_nonzero(of[:end] <= k)) if use else -1
-        for k, (end, use) in enumerate(zip(ends.tolist(), partly.tolist(), strict=True))
+        for k, (end, use) in enumerate(zip(ends.tolist(), says.tolist(), strict=True))
     ]
     enough = min(FEWEST_CHECKS, max(counts, default=0))
     last = max((k for k, count in enumerate(counts) if count >= enough), default=-1)
@@ -135,16 +143,17 @@ def audited(
     seed: int,
     askable: Labels | None = None,
     file_of: npt.NDArray[np.integer] | None = None,
+    came: Labels | None = None,
 ) -> Draw:
-    """The shots that count, see `draw`, of the audit's whole order; labelled, file_of (N,).
+    """The shots that count, see `draw`, of the audit's whole order; labelled, file_of, came (N,).
 
     Shots that cannot be asked for (unreadable, skipped) are passed over.
     """
     rows = order(len(labelled), seed)
     files = np.zeros(len(labelled), np.int32) if file_of is None else file_of
     if askable is None:
-        return draw(rows, labelled, files)
-    return draw(rows[askable[rows]], labelled | ~askable, files)
+        return draw(rows, labelled, files, came)
+    return draw(rows[askable[rows]], labelled | ~askable, files, came)
 
 
 def fractions(
@@ -157,17 +166,21 @@ def fractions(
     askable: Labels | None = None,
     known: Labels | None = None,
     file_of: npt.NDArray[np.integer] | None = None,
+    came: Labels | None = None,
+    together: Labels | None = None,
 ) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, with its interval; labels (N, C).
 
-    `labelled` (N,): shots that somebody decided on one by one. file_of (N,): see `draw`.
+    file_of, came (N,): see `draw`. together (N,): labelled shots whose label may be a suggestion
+    that was accepted with others; they count, for without them the rest would be no random draw,
+    and it is said how many they are.
 
     known (N, C): the labels that someone decided on, None for all; of each class only those count.
 
     Clopper and Pearson's exact interval, the number of audited shots corrected for the size of
     the population (n (N - 1)/(N - n)), so that it closes when every shot is audited.
     """
-    drawn_ones = audited(labelled, seed, askable, file_of)
+    drawn_ones = audited(labelled, seed, askable, file_of, came)
     rows = drawn_ones.rows
     covered = np.ones(len(labelled), bool) if askable is None else askable
     if file_of is not None:
@@ -175,11 +188,12 @@ def fractions(
     total = int(covered.sum())
     said = np.ones_like(labels[rows]) if known is None else known[rows]
     found = (labels[rows] & said).sum(0)
+    many = 0 if together is None else int(together[rows].sum())
     made = []
     for name, k, drawn in zip(names, found.tolist(), said.sum(0).tolist(), strict=True):
         low, high = interval(k, drawn, total, confidence)
         made.append(Fraction(name, k / drawn if drawn else float("nan"), low, high, drawn, k,
-                             drawn_ones.among))  # fmt: skip
+                             drawn_ones.among, many))  # fmt: skip
     return tuple(made)
 
 

@@ -64,6 +64,8 @@ class ShotTable:
     together: npt.NDArray[np.bool_] | None = None
     """(N,) shots whose label was given together with those of others; None: none. They may train,
     and do not judge."""
+    came: npt.NDArray[np.bool_] | None = None
+    """(N,) shots whose label came with their file and was not changed here; None: none."""
 
     def __len__(self) -> int:
         return len(self.index_of)
@@ -91,6 +93,7 @@ class ShotTable:
             role=self.role[rows],
             known=None if self.known is None else self.known[rows],
             together=None if self.together is None else self.together[rows],
+            came=None if self.came is None else self.came[rows],
             fingerprint=digest.hexdigest(),
         )
 

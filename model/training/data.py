@@ -268,12 +268,15 @@ def prepare(
 def _of_many(together: int, idle: int) -> str:
     """What is said of shots labelled together with others, `idle` of which do not train either."""
     text = (
-        f"{counted(together, 'shot')} with suggestions accepted together judge nothing: their labels"
-        " may be the model's own."
+        f"{counted(together, 'shot')} with suggestions accepted together judge nothing: their"
+        " labels may be the model's own."
     )
     if not idle:
         return text
-    return f"{text} {idle:,} of them do not train either, as shots kept for evaluation."
+    return (
+        f"{text} {idle:,} of them do not train either, as shots kept for evaluation; random checks"
+        " pass over those."
+    )
 
 
 def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tuple[Flags, int]:

@@ -35,13 +35,15 @@ def in_hard_error(table: ShotTable) -> Flags:
 @dataclass(frozen=True)
 class Marks:
     """What decides on roles, of N shots: labelled, of those that may be used, those labelled
-    together with others, the roles given before, and the number of the file of each."""
+    together with others, the roles given before, the number of the file of each, and those whose
+    label came with their file; None: none."""
 
     labelled: Flags
     usable: Flags
     together: Flags
     role: Roles
     file_of: npt.NDArray[np.integer]
+    came: Flags | None = None
 
     @property
     def may_judge(self) -> Flags:
@@ -53,7 +55,7 @@ def marks_of(table: ShotTable) -> Marks:
     """Those of a table; shots in hard error may not be used."""
     together = np.zeros(len(table), bool) if table.together is None else table.together
     usable = np.asarray(table.labelled & ~in_hard_error(table))
-    return Marks(table.labelled, usable, together, table.role, table.source_of)
+    return Marks(table.labelled, usable, together, table.role, table.source_of, table.came)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ class Checks:
 def checks_of(marks: Marks, rows: Rows) -> Checks:
     """What a random draw is good for: rows in its order, labelled or not, see `audit.reserved`.
 
-    It reaches as far as all of it was decided one by one, see `audit.draw`; what is labelled beyond
-    waits until it does. None judge where they are too few. Where more than half of the usable shots
-    are of the draw, too few would be left to train: then a fixed half of it is kept.
+    It reaches as far as all of it is labelled, see `audit.draw`; what is labelled beyond waits
+    until it does. Shots labelled together with others are passed over: they neither judge nor stop
+    it. None judge where they are too few. Where more than half of the usable shots are of the draw,
+    too few would be left to train: then a fixed half of it is kept.
     """
     apart = rows
     if 2 * marks.usable[rows].sum() > marks.usable.sum():
@@ -84,7 +87,8 @@ def checks_of(marks: Marks, rows: Rows) -> Checks:
     apart = apart[marks.role[apart] != TRAINING]
     kept = apart[marks.may_judge[apart]]
     idle = apart[(marks.usable & marks.together)[apart]]
-    reached = audit.draw(rows, marks.labelled & ~marks.together, marks.file_of)
+    others = rows[~marks.together[rows]]
+    reached = audit.draw(others, marks.labelled, marks.file_of, marks.came)
     drawn = reached.rows[marks.usable[reached.rows]]
     judging = drawn[np.isin(drawn, kept)]
     if len(judging) < audit.FEWEST_CHECKS:
@@ -96,9 +100,8 @@ def random_checks(marks: Marks, askable: Flags) -> Rows:
     """Rows of the random draw that judge as soon as they are labelled, in its order; askable (N,):
     the others, skipped or unreadable, are passed over. None where all labels are a random draw
     themselves: then a stratified part of them is as fair and more even."""
-    alone = marks.labelled & ~marks.together
-    drawn = audit.audited(alone, audit.DRAW, askable, marks.file_of).rows
-    if len(drawn) == marks.labelled.sum():
+    drawn = audit.audited(marks.labelled, audit.DRAW, askable, marks.file_of, marks.came).rows
+    if len(drawn) == marks.labelled.sum() and not marks.together.any():
         return NO_ROWS
     rows = audit.reserved(len(askable), audit.DRAW)
     return np.asarray(rows[askable[rows]], np.int64)

@@ -128,10 +128,11 @@ def _origin(origin: str, changed: int) -> str:
 
 def origins(database: Database, annotator_id: int, rows: Rows | None = None) -> dict[int, str]:
     """Where the annotator's decision on each shot came from, of all or of some rows; shots without
-    one are left out. "bulk" where it was taken on many at once."""
+    one are left out. "bulk" where it was taken on many at once. A fix of many shots, or accepting
+    that undecided classes are absent, leaves a label of the annotator's where it came from."""
     g, e = GESTURES.c, EVENTS.c
     find = (
-        select(e.row, g.origin, g.changed, g.id)
+        select(e.row, g.origin, g.changed, g.id, e.status_before)
         .join_from(EVENTS, GESTURES, e.gesture_id == g.id)
         .where(g.annotator_id == annotator_id, g.kind.in_(("do", "salvage")))
         .where(g.origin.not_in(_NO_DECISION), e.status_after.bitwise_and(LABELLED) != 0)
@@ -139,13 +140,16 @@ def origins(database: Database, annotator_id: int, rows: Rows | None = None) -> 
     )
     if rows is not None:
         find = find.where(e.row.in_(rows.tolist()))
+    origin_of: dict[int, str] = {}
     with database.translated():
         back = _taken_back(database, annotator_id)
-        return {
-            row: _origin(origin, changed)
-            for row, origin, changed, gesture in database.connection.execute(find)
-            if gesture not in back
-        }
+        for row, origin, changed, gesture, before in database.connection.execute(find):
+            if gesture in back:
+                continue
+            own = changed > 1 and origin in _TOGETHER and before & LABELLED
+            if not (own and row in origin_of):
+                origin_of[row] = _origin(origin, changed)
+    return origin_of
 
 
 def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDArray[np.bool_]:

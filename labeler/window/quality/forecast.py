@@ -173,6 +173,7 @@ class ForecastPage(Page):
         self.shares.show_rows(rows if drawn else [])
         self.about_shares.setText(
             f"From {drawn:,} random checks{_among(self.fractions[0])}, with intervals of 95 %. "
+            f"{_together(self.fractions[0])}"
             "Labels that you chose or that were asked for do not count: they would say nothing of "
             "all shots."
             if drawn
@@ -184,6 +185,12 @@ class ForecastPage(Page):
 def _among(of: dict[str, Any]) -> str:
     """Of which files the checks are, where new ones are not covered yet."""
     return f" of {of['among']}" if of["among"] else ""
+
+
+def _together(of: dict[str, Any]) -> str:
+    """How many of the checks the model may have answered itself, '' where none."""
+    many = of["together"]
+    return f"On {many:,} of them a suggestion was accepted together with others. " if many else ""
 
 
 def _gain(of: dict[str, Any]) -> Interval:

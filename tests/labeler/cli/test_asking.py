@@ -131,15 +131,24 @@ def test_with_any_seed_the_random_checks_are_those_that_count(project):
         assert asked.rows[asked.audit].tolist() == order[order >= 60][: asked.audit.sum()].tolist()
 
 
-def test_shots_labelled_together_with_others_are_no_random_checks(project):
+def test_suggestions_accepted_together_stop_no_draw_and_are_counted_in_the_fractions(
+    project, capsys
+):
     from model.active import audit
 
     with Project.open(project) as made:
-        order = audit.order(SHOTS, 0)
-        before = asking.class_fractions(made)[0].shots
-        bits = int(HELIUM.pack(HELIUM.mask(["Empty"])))
-        made.store.record(made.annotator, order[order >= 60], bits, LABELLED, origin="bulk")
-        assert asking.class_fractions(made)[0].shots == before
+        order, bits = audit.order(SHOTS, 0), int(HELIUM.pack(HELIUM.mask(["Empty"])))
+        many = order[order >= 60][[0, 5]]
+        made.store.record(made.annotator, many, bits, LABELLED, origin="accepted")
+        asked = asking.next_shots(made, "asked", 50, audit=1.0).rows
+        for row in asked.tolist():
+            made.store.record(made.annotator, row, bits, LABELLED, origin="key")
+        found = asking.class_fractions(made)
+        assert found[0].shots >= 50 + len(many)
+        assert found[0].together == len(many)
+    assert main(["fractions", str(project)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "checked at random, 2 with a suggestion accepted together with others" in said
 
 
 def test_a_skipped_random_check_does_not_stop_the_fractions(project):

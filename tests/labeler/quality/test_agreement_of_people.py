@@ -216,10 +216,12 @@ def test_only_the_first_decision_on_a_shot_counts(project):
     project.store.record(me, 4, STREAK, LABELLED, origin="key")
     project.store.record(me, 4, 0, 0, origin="key")
     project.store.record(me, 4, BENT, LABELLED, origin="key")
-    project.store.record(me, [1, 4], BENT, LABELLED, origin="bulk")
+    project.store.record(me, [1, 2, 4], BENT, LABELLED, origin="bulk")
     found = first_decisions(project.store.database, me)
-    assert found.rows.tolist() == [4, 1]
-    assert found.origins.tolist() == ["key", "bulk"]
+    assert found.rows.tolist() == [4, 1, 2]
+    assert found.origins.tolist() == ["key", "bulk", "bulk"]
+    project.store.record(me, [3, 4], BENT, LABELLED, origin="bulk")  # of which one changed
+    assert first_decisions(project.store.database, me).origins[-1] == "key"
 
 
 def test_decisions_that_were_taken_back_are_no_first_ones(project):

@@ -172,13 +172,18 @@ def test_a_cancelled_run_is_offered_and_not_put_to_use(project):
     )
 
 
-def test_shots_that_were_labelled_together_since_judge_no_run(project):
-    project.current_run = make_run(project, 0.5)
-    number = make_run(project, 1.0)
-    project.store.record(project.annotator, np.arange(0, 30, 3), 1, LABELLED, origin="bulk")
-    made, _ = put(project, number)
-    assert made["comparison"]["evaluation_shots"] == 10
-    assert made["comparison"]["judged_on"] == "kept aside, 10 labelled together left out"
+def test_shots_that_were_labelled_together_since_judge_no_run(project, tmp_path):
+    came = project.merged_state().present
+    with make_project(tmp_path / "unlabelled", N, labelled=False) as bare:
+        give_roles(bare)
+        every = np.arange(N)
+        bare.store.record(bare.annotator, every, came, LABELLED, origin="grid")
+        bare.current_run = make_run(bare, 0.5)
+        number = make_run(bare, 1.0)
+        bare.store.record(bare.annotator, every[:30:3], 1, LABELLED, origin="bulk")
+        made, _ = put(bare, number)
+        assert made["comparison"]["evaluation_shots"] == 10
+        assert made["comparison"]["judged_on"] == "kept aside, 10 labelled together left out"
 
 
 def test_a_comparison_that_was_stopped_is_called_so_and_the_person_decides(project, monkeypatch):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from labeler.active import asking
 from labeler.project.store import connection
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from model.errors import InputError
+from model.shots.table import EVALUATION
+from model.taxonomy.toml import load, shipped
+from model.training.roles import with_roles
 from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 
@@ -176,6 +183,22 @@ def test_labels_of_the_file_become_the_persons_own_by_enter(qapp, tmp_path):
     assert session.labelling.is_decided()
     session.labelling.undo()
     assert session.labels.decided.from_file(1)
+    session.close()
+
+
+def test_labels_of_the_file_that_are_confirmed_on_many_shots_judge_as_before(qapp, tmp_path):
+    labels = np.zeros((12, 11), np.uint8)
+    labels[:6, [0, 1]] = 1
+    labels[6:] = load(shipped("helium")).mask(["Empty"])
+    session = make_session(make_project(tmp_path, labels=labels))
+    project, every = session.require().project, np.arange(12)
+    SelectedShots(session, lambda: every, lambda what: True, lambda what: None).accept()
+    assert not session.labels.decided.from_file(3)
+    assert not project.labelled_together().any()
+    found = asking.class_fractions(project)
+    assert (found[0].shots, found[0].together) == (12, 0)
+    table = replace(project.shot_table(), together=project.labelled_together())
+    assert (with_roles(table).role == EVALUATION).sum() == 2
     session.close()
 
 

@@ -42,10 +42,31 @@ def test_a_file_that_is_added_in_mid_week_takes_no_check_away():
     assert (len(now.rows), now.among) == (70, "")
 
 
-def test_a_file_that_is_labelled_as_a_whole_says_nothing_of_how_far_a_draw_has_come():
+def test_a_file_that_came_with_its_labels_says_nothing_of_how_far_a_draw_has_come():
     labelled, files = np.arange(1000) < 600, np.repeat([0, 1], [600, 400])
-    drawn = audit.audited(labelled, 0, None, files)
+    drawn = audit.audited(labelled, 0, None, files, came=labelled)
     assert (drawn.files, drawn.of) == (2, 2)
+
+
+def test_files_that_were_labelled_as_a_whole_stay_covered_when_another_is_added():
+    truth, files = (np.arange(1400) % 3 == 0)[:, None], np.repeat([0, 1, 2], [600, 400, 400])
+    labelled, came = files < 2, files == 1
+    (found,) = audit.fractions(truth, labelled, ("a",), 0, file_of=files, came=came)
+    assert (found.shots, found.among) == (1000, "the first 2 of 3 files")
+    assert found.low == found.high == truth[:1000].mean()
+    open_at = np.flatnonzero(files[audit.order(1400, 0)] == 2)[:60]
+    labelled[audit.order(1400, 0)[open_at]] = True
+    (found,) = audit.fractions(truth, labelled, ("a",), 0, file_of=files, came=came)
+    assert (found.shots >= 200, found.among) == (True, ""), "until the new one has caught up"
+
+
+def test_suggestions_accepted_together_count_in_fractions_and_are_counted():
+    labelled, together = np.zeros(1000, bool), np.zeros(1000, bool)
+    labelled[audit.order(1000, 0)[:80]] = True
+    together[audit.order(1000, 0)[[3, 40, 90]]] = True
+    labelled |= together
+    (found,) = audit.fractions(labelled[:, None], labelled, ("a",), 0, together=together)
+    assert (found.shots, found.together) == (80, 2)
 
 
 def test_fractions_are_of_the_files_that_the_draw_covers_and_say_which():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy.exc import DBAPIError
 
-from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store, timeline
 from labeler.project.store.classing import ClassChange
 from labeler.project.store.store import UndoStack
 from labeler.project.store.timeline import given_together
@@ -101,6 +101,21 @@ def test_labels_given_to_many_shots_at_once_are_known_until_each_is_decided_by_i
     store.undo(ada)
     assert together() == [0, 2, 3, 4], "what was undone does not count"
     assert not given_together(store.database, store.annotator("Bob"), 6).any()
+
+
+@pytest.mark.parametrize("origin", ["fix", "accepted"])
+def test_what_is_done_to_labels_of_many_shots_leaves_each_whose_it_was(store, ada, origin):
+    """A fix follows from a rule; what is accepted on a label is that other classes are absent."""
+    store.record(ada, [0, 1], 1, LABELLED, origin="accepted")
+    for row in (2, 3):
+        store.record(ada, row, 1, LABELLED, origin="key")
+    store.record(ada, [0, 2, 3, 4], 2, LABELLED, origin=origin)
+    found = timeline.origins(store.database, ada)
+    assert found == {0: "bulk", 1: "bulk", 2: "key", 3: "key", 4: "bulk"}
+    alone = timeline.decided_alone(store.database, ada, np.arange(5))
+    assert alone.tolist() == [False, False, True, True, False]
+    store.record(ada, 0, 3, LABELLED, origin=origin)
+    assert timeline.origins(store.database, ada)[0] == origin, "of one shot it is a decision"
 
 
 def test_undo_says_what_it_took_back(store, ada):
