@@ -383,7 +383,7 @@ def test_an_accepted_suggestion_is_told_from_a_key_on_many_shots_and_from_enter(
     session.cursor.show(5)
     session.labelling.toggle(streak)
     session.labelling.undo()
-    found = ["sure"] * 6 + ["bulk"] * 4 + ["accepted"] * 2 + ["key"]
+    found = ["sure"] * 6 + ["grid"] * 2 + ["bulk"] * 2 + ["accepted"] * 2 + ["key"]
     assert origins(session) == dict(enumerate(found))
     store = session.require().project.store
     (entry,) = [e for e in store.history(1) if e.origin == "sure"]
