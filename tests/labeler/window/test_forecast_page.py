@@ -21,12 +21,18 @@ def opened(qtbot, qapp, tmp_path):
     theme.apply(qapp, "dark")
     windows = []
 
-    def open_it(labels):
+    def open_it(labels, together=0):
         week, truth = project_with_embeddings(tmp_path, 200, noise=1.0)
         rows = np.sort(audit.order(200, 0)[:labels])
         with Project.open(week) as project:
             bits = project.taxonomy.pack(truth[rows])
             project.store.record(project.annotator, rows, bits, LABELLED, origin="key")
+            if together:
+                some = slice(0, together)
+                project.store.record(project.annotator, rows[some], 0, 0, origin="key")
+                project.store.record(
+                    project.annotator, rows[some], bits[some], LABELLED, origin="accepted"
+                )
         window = MainWindow(make_session(), Settings(tmp_path / "settings.toml"))
         qtbot.addWidget(window)
         windows.append(window)
@@ -51,7 +57,7 @@ def test_with_few_labels_it_says_how_many_more_it_needs(opened):
 
 
 def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qapp):
-    window, page = opened(120)
+    window, page = opened(120, together=3)
     page.empty.button.click()
     assert page.short_job.is_running
     qtbot.waitUntil(
@@ -64,6 +70,7 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     assert [row.name for row in page.gains.rows] == names
     assert [row.name for row in page.shares.rows] == names
     assert "120 random checks" in page.about_shares.text()
+    assert "On 3 of them a suggestion was accepted together" in page.about_shares.text()
     forecast_for = {c["name"]: c["then"]["value"] for c in page.found["classes"] if c["then"]}
     shown = {r.name: r.value for r in page.gains.rows if np.isfinite(r.value)}
     assert shown == pytest.approx(forecast_for)
