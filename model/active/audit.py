@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
@@ -206,6 +205,8 @@ def interval(found: int, drawn: int, total: int, confidence: float = 0.95) -> tu
         return share, share
     n = drawn * (total - 1) / (total - drawn)
     k, tail = share * n, (1 - confidence) / 2
+    from scipy.special import betaincinv  # here: the window knows this module, not scipy
+
     low = float(betaincinv(k, n - k + 1, tail)) if found else 0.0
     high = float(betaincinv(k + 1, n - k, 1 - tail)) if found < drawn else 1.0
     return low, high

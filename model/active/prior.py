@@ -149,9 +149,10 @@ class Prior:
         if alike < ALIKE:
             mixed = None if legal is None else sets.odds_if_mixed(legal, alike)
             return replace(self, odds=mixed)
-        turn, shift = _alignment(expected, some)
-        part = max(0.0, (alike - ALIGNED) / (1 - ALIGNED))
-        turn, shift = part * turn + (1 - part) * np.eye(len(turn)), part * shift
+        turn, shift = np.eye(some.shape[1]), np.zeros(some.shape[1])
+        if (part := (alike - ALIGNED) / (1 - ALIGNED)) > 0:
+            whole, whole_shift = _alignment(expected, some)
+            turn, shift = part * whole + (1 - part) * turn, part * whole_shift
         weight = self.weight.astype(np.float64) / COOLED
         bias = self.bias / COOLED + weight @ shift
         odds = None if legal is None else sets.odds(legal)

@@ -339,8 +339,8 @@ def _scale_of(made: Sequence[tuple[Counts, Flags]], reader: Reader) -> FileScale
     if steps.scale is None:
         return None
     looks = (look_at(*steps.reduced_with_mask(steps.prepare(*each))) for each in made)
-    told = scale_of([look for look in looks if look is not None])
-    return FileScale(told.pedestal, told.level)
+    found = scale_of([look for look in looks if look is not None])
+    return FileScale(found.pedestal, found.level)
 
 
 def _summary(scores: _Scores, best: str, study: TruthStudy) -> dict[str, Any]:

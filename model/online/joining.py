@@ -49,7 +49,7 @@ def _fit(old: h5py.File, new: h5py.File) -> bool:
     """Whether both are of one run."""
     same = all(_text(old.attrs.get(k)) == _text(new.attrs.get(k)) for k in ("run", "network"))
     names = [[_text(n) for n in file.attrs.get("class_names", ())] for file in (old, new)]
-    elsewhere = {"role", "field"}  # a record has no roles, and one field for all
+    elsewhere = {"role", "field"}  # a record has no roles, an older one one field for all
     return same and names[0] == names[1] and all(name in new for name in set(old) - elsewhere)
 
 

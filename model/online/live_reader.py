@@ -150,8 +150,8 @@ class LiveReader:
     pixels: PixelStatistics = field(default_factory=PixelStatistics)
     """What the first hits tell of each pixel, and which are hot or dead (y, x)."""
     bad: Flags | None = None
-    told_by: int = 0
-    """By so many hits."""
+    looked_at: int = 0
+    """So many hits said so."""
     adapting: Adapting | None = None
     """Of a shipped network."""
 
@@ -191,8 +191,8 @@ class LiveReader:
 
     def read(self, hits: Sequence[Hit]) -> tuple[list[Hit], Found, list[InputError]]:
         """The hits that could be read, what was found (by dataset name, as in predictions.h5, with
-        `shift`, and of a shipped network `adapted_to`), and why the others could not."""
-        shifts, readable, errors = [], [], []
+        `field`, `shift`, and of a shipped network `adapted_to`), and why the others could not."""
+        fields, shifts, readable, errors = [], [], [], []
         preprocessing = self.about.preprocessing
         self._look_at_pixels(hits)
         squares: list[Floats] = []
@@ -211,6 +211,7 @@ class LiveReader:
             squares.append(square)
             new.append((square, seen))
             readable.append(hit)
+            fields.append(preprocessing.field(hit.counts.shape, geometry.centre))
             shifts.append(np.divide(shot.shift, shot.counts.shape))
         if not readable:
             return [], {}, errors
@@ -221,6 +222,7 @@ class LiveReader:
         ]
         parts = [self.head.read(f, self.about) for f in self.engine.stream(self._batches(pixels))]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        found["field"] = np.array(fields, np.float32)
         found["shift"] = np.array(shifts, np.float32)
         if self.adapting is not None:
             found = self.adapting.answer(found)
@@ -242,8 +244,12 @@ class LiveReader:
                 self.pixels.add(
                     hit.counts if hit.mask is None else np.where(hit.mask, hit.counts, 0)
                 )
-        if self.pixels.shots >= 2 * self.told_by or self.pixels.shots >= SAMPLE:
-            self.bad, self.told_by = bad_pixels_in(self.pixels), self.pixels.shots
+        if self.pixels.shots >= 2 * self.looked_at or self.pixels.shots >= SAMPLE:
+            bad, self.looked_at = bad_pixels_in(self.pixels), self.pixels.shots
+            before = np.False_ if self.bad is None else self.bad
+            if not np.array_equal(np.False_ if bad is None else bad, before):
+                # the hits of the sample were seen with other pixels
+                self.bad, self.sample = bad, EvenSample(SAMPLE)
 
     def _look(self, new: list[Seen]) -> None:
         """Tell the scale again whenever there are twice as many shots to tell it by."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import explained, written_whole
+from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
 from model.runs.folder import DESCRIPTION
 from model.shots.table import ShotTable
@@ -54,7 +56,11 @@ def parts_of(
     Raises InputError for a folder without a network.
     """
     folder = cache / f"{_FOLDER}{network_key(network, preparation)}"
-    files = [f"{info.fingerprint} {info.geometry.centre or ''}".encode() for info in table.sources]
+    _, steps = _described(network, preparation)
+    files = [
+        json.dumps([info.fingerprint, *steps.decided_by(info.shape, info.geometry)]).encode()
+        for info in table.sources
+    ]
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
@@ -76,17 +82,28 @@ def key_of(parts: Sequence[Part]) -> str:
 def network_key(network: Path, preparation: Preparation | None = None) -> str:
     """A few letters that stand for the weights of a run folder or backbone, and for what is done to
     shots before they go in."""
+    about, steps = _described(network, preparation)
+    decides = [about["sha256"], about.get("preprocessing")]
+    if steps.scale is not None:
+        decides.append("0 where nothing was seen, without bad pixels")  # not so in earlier ones
+    if preparation is not None and preparation.any:
+        decides.append(preparation.to_dict())
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _described(
+    network: Path, preparation: Preparation | None
+) -> tuple[dict[str, Any], Preprocessing]:
+    """What a run folder or backbone says about its network, which has weights, and how shots become
+    its input; `preparation` as in `embedding.embed`."""
     try:
         about = parsed_json(text_of(network / DESCRIPTION), network / DESCRIPTION)
-        decides = [about["sha256"], about.get("preprocessing")]
-        if (about.get("preprocessing") or {}).get("scale"):
-            decides.append("0 where nothing was seen, without bad pixels")  # not so in earlier ones
-        if preparation is not None and preparation.any:
-            decides.append(preparation.to_dict())
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
-    except (InputError, KeyError, TypeError) as error:
+        steps = Preprocessing.from_dict(about.get("preprocessing") or {})
+        about["sha256"]
+    except (InputError, KeyError, TypeError, AttributeError) as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=network, mend=mend) from error
+    return about, steps if preparation is None else replace(steps, preparation=preparation)
 
 
 def write(part: Part, embeddings: npt.ArrayLike) -> None:

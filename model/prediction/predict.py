@@ -8,6 +8,8 @@ process, so the datasets hold the same bytes; interrupted, the same call goes on
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -196,6 +198,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         "engine": work.engine,
         "block": size,
         "preparation": work.about.preprocessing.preparation.to_dict(),
+        "geometry": _geometry_of(table, work.about),
     }
     with explained(work.out):
         filling = Filling(work.out, decides)
@@ -233,6 +236,13 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
             yield event("note", level="info", text=said)
         filling.finish()
     yield _finished(work, unreadable + overflowing, began)
+
+
+def _geometry_of(table: ShotTable, about: Checkpoint) -> str:
+    """What stands for all that the files' geometry decides of the network's input."""
+    steps = about.preprocessing
+    decides = [steps.decided_by(source.shape, source.geometry) for source in table.sources]
+    return hashlib.blake2b(json.dumps(decides).encode(), digest_size=8).hexdigest()
 
 
 def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:

@@ -32,6 +32,7 @@ _HALF_MAX = 65504.0
 _CHUNK = 256
 """Shots between two updates of the index."""
 
+Flags = npt.NDArray[np.bool_]
 Key = tuple[str, int]
 
 
@@ -43,19 +44,32 @@ class ShotCache:
     preprocessing: Preprocessing
     half: bool
     """Half precision: for detectors of up to 16 bits, whose counts fit it to 0.05 %."""
+    _bad: dict[str, Flags | None] = field(default_factory=dict)
+    """Of a source, by its fingerprint: pixels (y, x) that are hot or dead."""
     _index: dict[Key, int] = field(default_factory=dict)
     _hashes: dict[Key, int] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, preprocessing: Preprocessing, table: ShotTable) -> ShotCache:
-        """The cache for these shots in `folder`, made if there is none."""
+    def open(
+        cls,
+        folder: Path,
+        preprocessing: Preprocessing,
+        table: ShotTable,
+        scales: Sequence[FileScale | None] | None = None,
+    ) -> ShotCache:
+        """The cache for these shots in `folder`, made if there is none.
+
+        scales: of each source, told from the table where it is not given.
+        """
         half = all(np.dtype(s.dtype).kind in "uib" and np.dtype(s.dtype).itemsize <= 2
                    for s in table.sources)  # fmt: skip
         p = preprocessing
         half = half and not p.preparation.any
         made_of = json.dumps([VERSION, *p.decides_cache, half])
         name = hashlib.blake2b(made_of.encode(), digest_size=6).hexdigest()
-        cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half)
+        each = zip(table.sources, scales or p.scales_of(table), strict=True)
+        bad = {source.fingerprint: bad_pixels_of(scale) for source, scale in each}
+        cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half, bad)
         cache._read_index()
         return cache
 
@@ -73,27 +87,27 @@ class ShotCache:
         table: ShotTable,
         rows: npt.NDArray[np.int64],
         on_error: Callable[[int, InputError], None] | None = None,
-        scales: Sequence[FileScale | None] | None = None,
     ) -> Iterator[int]:
         """Reduce the shots that are missing; yields how many of `rows` are done, now and then.
 
-        scales: of each source, told from the table where it is not given.
         Raises InputError for a full disk and, without `on_error`, for a shot that cannot be read.
         """
-        missing = np.array([r for r in rows if _key(table, r) not in self._index], np.int64)
+        missing = np.asarray(rows, np.int64)[~self.holds(table, rows)]
         done = len(rows) - len(missing)
         if len(missing) == 0:
             return
-        bad = [bad_pixels_of(s) for s in scales or self.preprocessing.scales_of(table)]
+        names = self._names(table)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open_to_append(self._data_path) as file:
                 file.truncate(len(self._index) * self._bytes_per_shot)
                 for row, counts, mask in table.iter_usable(missing, on_error):
-                    here = bad[table.source_of[row]]
-                    small = self.preprocessing.reduce(counts, mask, table.geometry(row), here)
-                    self._append(file, _key(table, row), small)
-                    self._hashes[_key(table, row)] = hash_of(counts)
+                    source = table.source_of[row]
+                    bad = self._bad[table.sources[source].fingerprint]
+                    small = self.preprocessing.reduce(counts, mask, table.geometry(row), bad)
+                    key = names[source], int(table.index_of[row])
+                    self._append(file, key, small)
+                    self._hashes[key] = hash_of(counts)
                     done += 1
                     if done % _CHUNK == 0:
                         self._commit(file)
@@ -112,18 +126,19 @@ class ShotCache:
 
     def positions(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where the given rows lie in `mapped()`."""
-        return np.array([self._index[_key(table, r)] for r in rows], np.int64)
+        return np.array([self._index[key] for key in self._keys(table, rows)], np.int64)
 
     def holds(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) whether each row is in the cache."""
-        return np.array([_key(table, r) in self._index for r in rows], bool)
+        return np.array([key in self._index for key in self._keys(table, rows)], bool)
 
     def hashes(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> Hashes:
         """`hash_of` the counts of rows that are in the cache, (n,)."""
-        unknown = np.array([r for r in rows if _key(table, r) not in self._hashes], np.int64)
+        keys = dict(zip(np.asarray(rows).tolist(), self._keys(table, rows), strict=True))
+        unknown = np.array([r for r, key in keys.items() if key not in self._hashes], np.int64)
         for row, found in hashes_of(table, unknown).items():  # of a cache without them
-            self._hashes[_key(table, row)] = found
-        known = (self._hashes.get(_key(table, r)) for r in rows)
+            self._hashes[keys[row]] = found
+        known = (self._hashes.get(keys[r]) for r in np.asarray(rows).tolist())
         return np.array([found for found in known if found is not None], np.uint64)
 
     def mapped(self) -> npt.NDArray[np.generic]:
@@ -133,6 +148,24 @@ class ShotCache:
         if not self._index:
             return np.zeros(shape, self.dtype)
         return np.memmap(self._data_path, self.dtype, "r", shape=shape)
+
+    def _keys(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> list[Key]:
+        """Of shots, see `_names`."""
+        names = self._names(table)
+        return [(names[table.source_of[r]], int(table.index_of[r])) for r in rows]
+
+    def _names(self, table: ShotTable) -> list[str]:
+        """Of each source, from all that decides what is made of its shots: its file, what its
+        geometry decides, and its bad pixels."""
+        names = []
+        for source in table.sources:
+            bad = self._bad[source.fingerprint]
+            decides = [
+                *self.preprocessing.decided_by(source.shape, source.geometry),
+                None if bad is None else hashlib.blake2b(bad.tobytes(), digest_size=8).hexdigest(),
+            ]
+            names.append(f"{source.fingerprint} {json.dumps(decides)}")
+        return names
 
     @property
     def _data_path(self) -> Path:
@@ -178,11 +211,3 @@ class ShotCache:
             return  # none yet, or damaged: it is made again
         if whole and size >= len(each) * self._bytes_per_shot:
             self._index, self._hashes = index, hashes
-
-
-def _key(table: ShotTable, row: int) -> Key:
-    """Of a shot, and of where its beam is told to be."""
-    source = table.sources[table.source_of[row]]
-    beam = source.geometry.centre
-    told = "" if beam is None else f" about {beam[0]:.1f}, {beam[1]:.1f}"
-    return source.fingerprint + told, int(table.index_of[row])

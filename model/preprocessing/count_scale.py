@@ -8,8 +8,10 @@ in every shot of the sample, as in gaps between panels, tell nothing of pedestal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,6 +28,8 @@ SAMPLE, FEWEST = 64, 16
 """Shots of a file that are looked at; a file of fewer than FEWEST is judged with its likes."""
 DARK = 0.05
 """Share of the pixels of a shot that tell its pedestal."""
+KEPT = 256 * 2**20
+"""Bytes of a sample up to which its shots are kept in memory and not read twice."""
 LEAST_ALIVE = 0.1
 """Share of the pixels that must be alive for the others to be left out."""
 SIGNAL = 5.0
@@ -154,15 +158,16 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> FileScale:
     shown, glances = PixelStatistics(), []
-    for _, counts, mask in table.iter_usable(rows, lambda row, error: None):
+    read = partial(table.iter_usable, rows, lambda row, error: None)
+    each = [table.sources[n] for n in table.source_of[rows]]
+    small = sum(math.prod(s.shape) * np.dtype(s.dtype).itemsize for s in each) <= KEPT
+    kept = list(read()) if small else None
+    for _, counts, mask in kept or read():
         shown.add(counts if mask is None else np.where(mask, counts, 0))
         glances.append(glance_at(counts, mask))
     bad = bad_pixels_in(shown)
     looks = looks_of(
-        [
-            reduce(counts, mask, table.geometry(row), bad)
-            for row, counts, mask in table.iter_usable(rows, lambda row, error: None)
-        ]
+        [reduce(counts, mask, table.geometry(row), bad) for row, counts, mask in kept or read()]
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])

@@ -127,13 +127,15 @@ class Preprocessing:
             )
         if self.scale is not None and bad is not None and bad.shape == values.shape:
             mask = ~bad if mask is None else np.asarray(mask, bool) & ~bad
+        if geometry is not None and not (self._uses_beam or _is_on(values.shape, geometry.centre)):
+            geometry = replace(geometry, centre=None)
         if self.preparation.any:
             made = self.preparation.apply(values, mask, geometry)
             return made.in_the_middle() if self.preparation.centre else made
         good = np.isfinite(values)
         if mask is not None:
             good &= np.asarray(mask, bool)
-        beam = None if geometry is None else self._beam(values.shape, geometry.centre)
+        beam = None if geometry is None else geometry.centre
         return Prepared(values, good, centre_of(values.shape, beam))
 
     def reduce(
@@ -147,9 +149,10 @@ class Preprocessing:
         for `brought`, NaN where no pixel is good. `bad`: as in `prepare`.
 
         A shot that is not square is first cut to the square about its beam, as near as the plate
-        allows; about its middle where no beam is told. Averages over pixel areas
-        where it shrinks (no aliasing), linear interpolation where it grows. With the input
-        `correlation`, the map on `size` rings.
+        allows; about its middle where no beam is told, or one off the shot, which maps, a flat
+        detector and the search for the centre refuse. Averages over pixel areas where it shrinks
+        (no aliasing), linear interpolation where it grows. With the input `correlation`, the map on
+        `size` rings.
         """
         return self.reduce_prepared(self.prepare(counts, mask, geometry, bad))
 
@@ -161,7 +164,7 @@ class Preprocessing:
         values: Floats = np.where(good, shot.counts, np.float32(0))
         if self.scale is None:
             values = np.maximum(values, 0)
-        y0, x0, side = self._square(values.shape, shot.centre)
+        y0, x0, side = self.square(values.shape, shot.centre)
         kept = (slice(y0, y0 + side), slice(x0, x0 + side))
         values, good = values[kept], good[kept]
         weight = None if good.all() else good.astype(np.float32)
@@ -227,8 +230,7 @@ class Preprocessing:
         """
         if self.input == "correlation":
             return 0.0, 0.0, 1.0, 1.0
-        at = centre_of(shape, None if self.preparation.centre else self._beam(shape, beam))
-        y0, x0, side = self._square(shape, at)
+        y0, x0, side = self.square(shape, None if self.preparation.centre else beam)
         kept: float = side
         if self.first and self.crop:
             kept = side * min(self.crop, self.first) / self.first
@@ -237,26 +239,34 @@ class Preprocessing:
         height, width = shape
         return y0 / height, x0 / width, (y0 + kept) / height, (x0 + kept) / width
 
-    def _beam(
-        self, shape: tuple[int, ...], told: tuple[float, float] | None
-    ) -> tuple[float, float] | None:
-        """Where it is told to be (y, x); of a pattern None where that is not on the shot."""
-        if told is None or self.input == "correlation":
-            return told
-        return told if all(-0.5 <= c <= n - 0.5 for c, n in zip(told, shape, strict=True)) else None
-
-    def _square(self, shape: tuple[int, ...], centre: tuple[float, float]) -> tuple[int, int, int]:
-        """First row, first column and side of the square that is cut out, with a centre (y, x) in
-        its middle as far as the plate reaches."""
+    def square(
+        self, shape: tuple[int, ...], beam: tuple[float, float] | None
+    ) -> tuple[int, int, int]:
+        """First row, first column and side of the square that is cut out of a shot (y, x), about
+        its beam (y, x) as far as the plate reaches; about its middle where none is on the shot."""
         height, width = shape
         side = min(height, width)
         if self.crop and not self.first:
             side = min(side, self.crop)
+        centre = centre_of(shape, beam if _is_on(shape, beam) else None)
         y0, x0 = (
             min(max(math.floor(c - (side - 1) / 2), 0), n - side)
             for c, n in zip(centre, (height, width), strict=True)
         )
         return y0, x0, side
+
+    def decided_by(self, shape: tuple[int, int], geometry: Geometry) -> list[Any]:
+        """What a file's geometry decides of what `reduce` makes of its shots (y, x): the square, or
+        the numbers themselves where a step uses them."""
+        if self.preparation.flat_detector:
+            return [geometry.centre, geometry.distance_m, geometry.pixel_m]
+        return [geometry.centre] if self._uses_beam else list(self.square(shape, geometry.centre))
+
+    @property
+    def _uses_beam(self) -> bool:
+        """Whether the beam is for more than to cut out a square about it."""
+        steps = self.preparation
+        return self.input == "correlation" or steps.flat_detector or steps.centre
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -289,6 +299,11 @@ class Preprocessing:
         if made.transform not in TRANSFORMS or made.input not in INPUTS or made.size < 1:
             raise InputError(f"unknown preprocessing {values!r}")
         return made
+
+
+def _is_on(shape: tuple[int, ...], beam: tuple[float, float] | None) -> bool:
+    """Whether a beam (y, x) is given and lies on a shot (y, x)."""
+    return beam is not None and all(-0.5 <= c <= n - 0.5 for c, n in zip(beam, shape, strict=True))
 
 
 def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, Floats | None]:

@@ -268,8 +268,8 @@ def _medians_around(values: Floats) -> Floats:
     padded = np.pad(values, [(edge, edge + STEP - 1 + (-n) % STEP) for n in values.shape], "edge")
     moved = padded[STEP // 2 :, STEP // 2 :]  # the place that stands for a square is its middle
     windows = np.lib.stride_tricks.sliding_window_view(moved, (AROUND, AROUND))[::STEP, ::STEP]
-    told = np.median(windows.reshape(*windows.shape[:2], -1), -1)
-    return np.repeat(np.repeat(told, STEP, 0), STEP, 1)[:height, :width]
+    medians = np.median(windows.reshape(*windows.shape[:2], -1), -1)
+    return np.repeat(np.repeat(medians, STEP, 0), STEP, 1)[:height, :width]
 
 
 def _third_greatest(values: Floats) -> Floats:

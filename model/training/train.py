@@ -151,7 +151,7 @@ def _train(
         if not speak:  # the first process reduces the shots, the others wait and read them
             engine.fabric.barrier()
         for done, total in now_and_then(
-            data.fill(ShotCache.open(folder, data.preprocessing, table))
+            data.fill(ShotCache.open(folder, data.preprocessing, table, data.scales))
         ):
             if stop():
                 yield event("cancelled", text="Cancelled before the training began.")

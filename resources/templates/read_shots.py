@@ -26,8 +26,10 @@ def read(shots, masks=None):
     steps, channels = about["preprocessing"], session.get_inputs()[0].shape[1]
     learnt = steps.get("scale")  # None: counts go in as they are
     masks = np.broadcast_to(True if masks is None else np.asarray(masks) != 0, shots.shape)
+    blank = [is_blank(shot[mask]) for shot, mask in zip(shots, masks, strict=True)]
     if learnt:
         sample = np.random.default_rng(0).permutation(len(shots))[:64]
+        sample = [i for i in sample if not blank[i]]
         masks = masks & ~bad_in(np.where(masks[sample], shots[sample], 0))
         pedestal, level = scale_of([reduced(shots[i], masks[i], steps) for i in sample])
         gain = learnt["level"] / level if min(learnt["level"], level) > 0 else 1.0
@@ -39,10 +41,13 @@ def read(shots, masks=None):
         counts = np.nan_to_num(counts, posinf=np.inf)
         answers.append(session.run(None, {"counts": np.stack([counts] * channels)[None]}))
     probabilities, labels, _ = (np.concatenate(part) for part in zip(*answers, strict=True))
-    for n, good in enumerate(shot[mask] for shot, mask in zip(shots, masks, strict=True)):
-        if len(good) and good[0] and (good == good[0]).all():
-            probabilities[n], labels[n] = np.nan, 0
+    probabilities[blank], labels[blank] = np.nan, 0
     return probabilities, labels, about["classes"]
+
+
+def is_blank(good):
+    """Whether the good pixels of a shot all hold one number that is not 0."""
+    return bool(len(good) and good[0] and (good == good[0]).all())
 
 
 def reduced(shot, mask, steps):
@@ -91,6 +96,8 @@ def scale_of(sample):
     """(pedestal, level) of what `reduced` made of a sample of shots: the median over the shots of
     the twentieth part darkest, and of the mean above it of the brighter of the shots with signal.
     """
+    if not sample:
+        return 0.0, 0.0
     squares = np.array([counts for counts, _ in sample])
     alive = ~bad_in(squares) & ((np.ptp(np.nan_to_num(squares), 0) > 0) | (len(sample) < 16))
     alive = alive if alive.mean() > 0.1 else np.ones_like(alive)
@@ -133,8 +140,8 @@ def noise_in(excess):
     height, width = excess.shape
     padded = np.pad(excess, [(5, 8 + (-n) % 4) for n in excess.shape], "edge")[2:, 2:]
     windows = sliding_window_view(padded, (11, 11))[::4, ::4]
-    told = np.median(windows.reshape(*windows.shape[:2], -1), -1)
-    return told.repeat(4, 0).repeat(4, 1)[:height, :width]
+    medians = np.median(windows.reshape(*windows.shape[:2], -1), -1)
+    return medians.repeat(4, 0).repeat(4, 1)[:height, :width]
 
 
 def around(square, side):

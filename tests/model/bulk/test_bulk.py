@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -24,6 +25,7 @@ from model.physics.correlation_file import correlate
 from model.physics.noise_file import add_noise_file
 from model.prediction import predict as prediction
 from model.prediction.predict import predict
+from model.shots.layouts import Geometry
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from tests.model.prediction.test_prediction import make_run
@@ -111,6 +113,30 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
         assert {k: np.array(v).tolist() for k, v in a.attrs.items()} == {
             k: np.array(v).tolist() for k, v in b.attrs.items()
         }
+
+
+@pytest.mark.parametrize("beam", [(31.5, 95.5), (31.5, 40.0)])
+def test_predictions_by_dask_go_on_only_while_the_beam_is_where_it_was(tmp_path, monkeypatch, beam):
+    path = tmp_path / "wide.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(9, (4, 64, 192)).astype(np.uint16)
+    run, out, table = make_run(tmp_path / "run"), tmp_path / "out.h5", table_of_file(path)
+
+    def no_workers(*given):
+        raise InputError("the cluster has gone")
+
+    monkeypatch.setattr(prediction, "open_workers", no_workers)
+
+    def begun(beam):
+        (source,) = table.sources
+        moved = (replace(source, geometry=Geometry(centre=beam)),)
+        events = list(predict(replace(table, sources=moved), run, out, scheduler="tcp://nowhere"))
+        assert "the cluster has gone" in events[-1]["text"]
+        return (tmp_path / ".out.h5.journal").read_text("utf-8")
+
+    before = begun(None)
+    assert begun(None) == before
+    assert (begun(beam) == before) == (beam == (31.5, 95.5)), "the middle is no other place"
 
 
 @pytest.mark.parametrize("stored", [{}, {"compression": "gzip", "chunks": (10, 64, 64)}])

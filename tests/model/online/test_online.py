@@ -32,6 +32,7 @@ from model.online.tally import Tally
 from model.online.watching import watch
 from model.prediction.predict import predict
 from model.preprocessing.count_scale import SAMPLE, CountScale, scales_of
+from model.preprocessing.preparation import PixelStatistics
 from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
@@ -519,6 +520,52 @@ def test_live_shots_tell_the_scale_that_their_file_would_tell(tmp_path, reader):
     assert live.scale.level == pytest.approx(found.level)
 
 
+def hits_of(images, **geometry):
+    return [
+        Hit(counts, None, Geometry(**geometry), i, float("nan"), time.time(), 1.0, "x")
+        for i, counts in enumerate(images)
+    ]
+
+
+def anew(reader):
+    """The same, as it is opened, of a network that brings counts to a scale."""
+    steps = replace(reader.about.preprocessing, scale=CountScale(8.0, 100.0))
+    about = replace(reader.about, preprocessing=steps)
+    return replace(reader, about=about, sample=EvenSample(SAMPLE), pixels=PixelStatistics())
+
+
+def test_hot_pixels_spoil_the_live_scale_no_longer_than_until_they_are_known(reader, tmp_path):
+    images, labels = make_shots(40, size=80)
+    images[:, 6::12, 6::12] = 60000
+    (found,) = scales_of(
+        table_of_file(write_file(tmp_path / "a.h5", images, labels)),
+        anew(reader).about.preprocessing.seen,
+    )
+    live = anew(reader)
+    live.read(hits_of(images[:8]))
+    assert live.bad is None
+    assert live.scale.level > 10 * found.level
+    for first in range(8, 40, 8):
+        live.read(hits_of(images[first : first + 8]))
+        if live.bad is not None:  # eight hits tell it roughly
+            assert live.scale.level == pytest.approx(found.level, rel=0.5)
+    np.testing.assert_array_equal(live.bad[6::12, 6::12], True)
+
+
+def test_a_record_says_of_each_hit_which_part_of_it_the_network_saw(reader, tmp_path):
+    images = np.tile(make_shots(6)[0], (1, 1, 2))
+    record = Record(tmp_path, reader.attributes)
+    beams = [None, None, (31.5, 40.0), (31.5, 40.0), (31.5, 90.0), (31.5, 90.0)]
+    for image, beam in zip(images, beams, strict=True):
+        record.add(*reader.read(hits_of([image], centre=beam))[:2])
+    record.close()
+    field = reader.about.preprocessing.field
+    expected = [field(images[0].shape, beam) for beam in beams]
+    with h5py.File(record.files[0]) as file:
+        np.testing.assert_allclose(file["field"], expected)
+    assert len(set(expected)) == 3
+
+
 def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):
     images, _ = make_shots(24)
     source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
@@ -769,7 +816,8 @@ def test_live_readings_extend_those_of_the_run(tmp_path, run, reader):
         assert file["readable"][()].all()
         np.testing.assert_allclose(file["field"], file["field"][()][:1].repeat(11, 0))
         assert file.attrs["fingerprint"] in ("new", b"new")
-    with h5py.File(kept, "r+") as source:  # shots of other proportions join too, and say so
+    with h5py.File(kept, "r+") as source:  # an older record has one field for all of its shots
+        del source["field"]
         source.attrs["field"] = [0, 0.1, 1, 0.9]
     assert extend_predictions(out, kept, "new", "newer")
     with h5py.File(out, "r") as file:

@@ -1,11 +1,15 @@
 """Embeddings ahead of the first run: in parts, resumed, never of other shots or networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
+from model.preprocessing.preparation import Preparation
 from model.runs.folder import backbone_folder
+from model.shots.layouts import Geometry
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, make_shots, write_file
 
@@ -69,3 +73,33 @@ def test_parts_of_another_file_have_other_names(table, tmp_path):
         for t in (table, other)
     )
     assert not mine & theirs
+
+
+def names_at(table, place, steps, **geometry):
+    """Of the parts where the files say so of detector and beam."""
+    sources = (replace(source, geometry=Geometry(**geometry)) for source in table.sources)
+    table = replace(table, sources=tuple(sources))
+    parts = embedding_parts.parts_of(table, NETWORK, place, preparation=steps)
+    return [part.path.name for part in parts]
+
+
+def test_a_beam_makes_parts_anew_only_where_it_changes_what_the_network_sees(table, tmp_path):
+    wide = table_of_file(write_file(tmp_path / "wide.h5", np.zeros((3, 8, 20)), make_shots(3)[1]))
+    middle, beside = (3.5, 9.5), (3.5, 5.0)
+
+    def moved(shots, steps=None):
+        places = [names_at(shots, tmp_path, steps, centre=beam) for beam in (None, middle, beside)]
+        return [place != places[0] for place in places[1:]]
+
+    assert moved(table) == [False, False]
+    assert moved(wide) == [False, True]
+    assert moved(table, Preparation(stray_light="smooth")) == [False, False]
+    assert moved(table, Preparation(centre=True)) == [True, True]
+
+
+def test_another_distance_makes_parts_of_a_flat_detector_anew(table, tmp_path):
+    for steps in (Preparation(), Preparation(flat_detector=True)):
+        near, far = (
+            names_at(table, tmp_path, steps, distance_m=d, pixel_m=1e-4) for d in (0.1, 0.2)
+        )
+        assert (near != far) == steps.flat_detector

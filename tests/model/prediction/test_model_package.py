@@ -109,6 +109,19 @@ def test_the_script_says_of_a_file_what_the_program_says(exported, shots, tmp_pa
     assert np.ptp(expected, 0).max() > 0.1, "there must be something to tell"
 
 
+@pytest.mark.parametrize("kept", [0, 10, 40])
+def test_shots_of_one_number_tell_the_script_nothing_of_the_others(both, shots, tmp_path, kept):
+    run, folder = both["thresholds"]
+    images, mask = shots[0].copy(), shots[1]
+    images[kept:] = 777
+    read = run_path(str(folder / SCRIPT))["read"]
+    probabilities, _, _ = read(images, mask)
+    assert np.isnan(probabilities[kept:]).all()
+    if kept:
+        expected, _ = predicted(run, images, mask, tmp_path)
+        np.testing.assert_allclose(probabilities[:kept], expected[:kept], atol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [None, CountScale(8.0, 100.0)])
 @pytest.mark.parametrize("first_and_crop", [(0, 0), (0, 30), (0, 90), (40, 24), (40, 50)])
 @pytest.mark.parametrize("size", [16, 70])

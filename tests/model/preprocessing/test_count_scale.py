@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from model.preprocessing import count_scale
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import CountScale, common_scale, scale_of, scales_of
 from model.preprocessing.network_input import Preprocessing
@@ -37,6 +38,12 @@ def table_of(tmp_path, name, images):
     with h5py.File(tmp_path / name, "w") as file:
         file["images"] = images
     return table_of_file(tmp_path / name)
+
+
+def at(table, **geometry):
+    """The same shots, of files that say so of detector and beam."""
+    sources = (replace(source, geometry=Geometry(**geometry)) for source in table.sources)
+    return replace(table, sources=tuple(sources))
 
 
 def inputs(table, steps):
@@ -134,11 +141,69 @@ def test_a_beam_that_is_told_otherwise_makes_cached_shots_anew(tmp_path, steps):
     table = table_of(tmp_path, "wide.h5", np.tile(patterns(20), (1, 1, 2)))
     rows = np.arange(20)
     list(ShotCache.open(tmp_path / "cache", steps, table).fill(table, rows))
-    (source,) = table.sources
-    there = replace(source, geometry=Geometry(centre=(24.0, 24.0)))
-    table = replace(table, sources=(there,))
+    table = at(table, centre=(24.0, 24.0))
     cache = ShotCache.open(tmp_path / "cache", steps, table)
     assert not cache.holds(table, rows).any()
+
+
+def test_a_beam_that_moves_no_square_makes_nothing_anew(tmp_path, steps):
+    table = table_of(tmp_path, "square.h5", patterns(20))
+    rows = np.arange(20)
+    list(ShotCache.open(tmp_path / "cache", steps, table).fill(table, rows))
+    table = at(table, centre=(20.0, 24.0))
+    assert ShotCache.open(tmp_path / "cache", steps, table).holds(table, rows).all()
+
+
+def test_another_distance_makes_cached_shots_of_a_flat_detector_anew(tmp_path):
+    steps = Preprocessing(size=32, preparation=Preparation(flat_detector=True))
+    table, rows = table_of(tmp_path, "flat.h5", patterns(20)), np.arange(20)
+    near, far = (at(table, distance_m=d, pixel_m=1e-3) for d in (0.05, 0.5))
+    for one in (near, far):
+        cache = ShotCache.open(tmp_path / "cache", steps, one)
+        assert not cache.holds(one, rows).any()
+        list(cache.fill(one, rows))
+    for one in (near, far):
+        kept = ShotCache.open(tmp_path / "cache", steps, one).read(one, rows)
+        each = [steps.reduce(counts, mask, one.geometry(0)) for _, counts, mask in one.iter_shots()]
+        np.testing.assert_allclose(kept, each)
+
+
+def test_hot_pixels_that_more_files_of_one_shot_show_leave_the_cache(tmp_path, steps):
+    images = patterns(40, seed=4)
+    marks(images)
+    for n, image in enumerate(images):
+        table_of(tmp_path, f"{n:02d}.h5", image[None])
+    files = sorted(tmp_path.glob("[0-9][0-9].h5"))
+    few, many = table_of_files(files[:12]), table_of_files(files)
+    assert steps.scales_of(few)[0].bad is None, "too few to tell"
+    for table in (few, many):
+        cache = ShotCache.open(tmp_path / "cache", steps, table)
+        list(cache.fill(table, np.arange(len(table))))
+    bad = steps.scales_of(many)[0].bad
+    assert bad.any()
+    each = [steps.reduce(counts, mask, None, bad) for _, counts, mask in many.iter_shots()]
+    np.testing.assert_allclose(cache.read(many, np.arange(40)), each)
+
+
+@pytest.mark.parametrize("beam", [(24.0, -1.0), (24.0, 96.0), (-30.0, 24.0)])
+def test_of_a_beam_off_the_shot_a_pattern_takes_the_middle_prepared_or_not(beam):
+    wide = np.tile(patterns(1)[0], (1, 2))
+    for steps in (Preparation(), Preparation(stray_light="smooth")):
+        recipe = Preprocessing(size=32, preparation=steps)
+        there = recipe.reduce(wide, geometry=Geometry(centre=beam))
+        np.testing.assert_array_equal(there, recipe.reduce(wide))
+        assert recipe.field(wide.shape, beam) == recipe.field(wide.shape)
+
+
+def test_a_sample_too_large_to_keep_tells_the_same(tmp_path, steps, monkeypatch):
+    images = patterns(40, seed=4)
+    marks(images)
+    table = table_of(tmp_path, "marked.h5", images)
+    kept = steps.scales_of(table)
+    monkeypatch.setattr(count_scale, "KEPT", 0)
+    again = steps.scales_of(table)
+    assert again == kept
+    np.testing.assert_array_equal(again[0].bad, kept[0].bad)
 
 
 def test_shots_that_are_all_the_same_still_have_a_scale(tmp_path, steps):
