@@ -39,6 +39,7 @@ def offer(field: QComboBox, choices: Mapping[str, str], chosen: str) -> None:
 def tick_list(title: str, names: Iterable[str], ticked: Collection[str] = ()) -> QListWidget:
     """A list of names with a box at each; `ticks` says which are ticked."""
     box = QListWidget()
+    box.setObjectName("ticks")
     box.setAccessibleName(title)
     box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
