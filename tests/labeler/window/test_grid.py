@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -236,6 +240,35 @@ def test_the_name_of_a_class_stays_whole_beside_the_number_of_many_shots(window,
     assert name(0) == name(60)
     for kept in grid.tags.buttons.values():
         assert kept.width() >= kept.needed_width()
+
+
+DRAW_A_BADGE = """
+import hashlib, sys
+from PyQt6.QtWidgets import QApplication
+app = QApplication([])
+from labeler.window.grid.badges import Badges, BadgeState
+from labeler.window.widgets import theme
+from model.taxonomy.toml import load, shipped
+theme.apply(app, "dark")
+image = Badges(load(shipped("helium"))).of(BadgeState(2, 1), 56, 1.0)
+print(theme.grown(100), hashlib.sha256(image.constBits().asstring(image.sizeInBytes())).hexdigest())
+"""
+
+
+def test_the_keys_on_a_thumbnail_fit_their_chips_at_every_resolution_of_letters(tmp_path):
+    found = []
+    for dots in (96, 192):
+        screen = {"x": 0, "y": 0, "width": 1280, "height": 800, "dpr": 1}
+        screen |= {"name": "screen", "logicalDpi": dots, "logicalBaseDpi": dots}
+        file = tmp_path / f"{dots}.json"
+        file.write_text(json.dumps({"screens": [screen]}))
+        env = os.environ | {"QT_QPA_PLATFORM": f"offscreen:configfile={file}"}
+        command = [sys.executable, "-c", DRAW_A_BADGE]
+        run = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        found.append(run.stdout.split())
+    (small, one), (large, other) = found
+    assert int(large) > 1.5 * int(small)
+    assert one == other, "chips of small thumbnails cannot grow, nor may their keys"
 
 
 def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):
