@@ -14,11 +14,8 @@ from PyQt6.QtWidgets import (
     QColorDialog,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
-    QFormLayout,
     QHBoxLayout,
     QInputDialog,
-    QLabel,
     QLineEdit,
     QListWidget,
     QMessageBox,
@@ -34,9 +31,9 @@ from labeler.project.store.classing import in_effect
 from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
 from labeler.window.dialogs.rule_form import SEVERITIES, RuleForm
-from labeler.window.widgets.fields import offer, tick_list, ticks
+from labeler.window.widgets.fields import ListField, offer, tick_list, ticks
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import label, set_role, when
+from labeler.window.widgets.parts import beside, foot, form, label, page, set_role, when
 from labeler.window.widgets.tables import text_table
 from model.errors import InputError, counted
 from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, YELLOW
@@ -248,70 +245,62 @@ class ClassForm(QDialog):
         self.taxonomy, self.old, self._make, self._meaning = taxonomy, name, make, meaning
         kind = next((c for c in taxonomy.classes if c.name == name), Class("?"))
         self.setWindowTitle(f"Edit {name}" if name else "New class")
-        self.resize(560, 620)
+        self.resize(560, 700)
         others = [n for n in taxonomy.offered.names_in_order if n != name]
         bound = bonds(taxonomy, name)
         self.name, self.key = QLineEdit(name), QLineEdit(kind.key)
         self.key.setMaxLength(1)
         self.key.setMaximumWidth(60)
+        self.name.setAccessibleName("Name")
+        self.key.setAccessibleName("Key")
         self.key_about = label("", "muted", wrap=True)
-        self.parent_class = QComboBox()
+        self.parent_class = ListField("Parent")
         self.parent_class.addItems(["none", *others])
         self._others = others
         if kind.parent in others:
             self.parent_class.setCurrentIndex(others.index(kind.parent) + 1)
         self.colour = self._colours(kind.colour if name else _unused_colour(taxonomy))
         self.help = QPlainTextEdit(kind.help)
+        self.help.setAccessibleName("Help")
         self.help.setTabChangesFocus(True)
         self.help.setMaximumHeight(62)
         self.help.setPlaceholderText("What one sees on such a shot")
         self.implies = self._list("Implies", bound.implies, {})
         self.excludes = self._list("Excludes", bound.excludes, bound.wider)
-        self.severity = QComboBox()
+        self.severity = ListField("New rules are")
         offer(self.severity, SEVERITIES, "hard")
         self.wrong = label("", "error", wrap=True)
         self.wrong.hide()
+        self.ok = QPushButton("OK")
+        self.ok.setDefault(True)
+        self.ok.clicked.connect(self.accept)
         self._lay_out()
         self.key.textChanged.connect(self._say_key)
         self.parent_class.activated.connect(self._imply_parent)
         self._say_key()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        key = QHBoxLayout()
-        key.addWidget(self.key)
-        key.addWidget(self.key_about, 1)
-        form.addRow("&Name", self.name)
-        about = QLabel("&Key")
-        about.setBuddy(self.key)
-        form.addRow(about, key)
-        form.addRow("&Parent", self.parent_class)
-        form.addRow("&Colour", self.colour)
-        form.addRow("&Help", self.help)
-        lists = QHBoxLayout()
+        fields = form(
+            ("Name", self.name),
+            ("Key", beside(self.key, self.key_about)),
+            ("Parent", self.parent_class),
+            ("Colour", self.colour),
+            ("Help", self.help),
+        )
+        both = QWidget()
+        lists = QHBoxLayout(both)
+        lists.setContentsMargins(0, 0, 0, 0)
         for title, widget in (("Implies", self.implies), ("Excludes", self.excludes)):
             column = QVBoxLayout()
             column.addWidget(label(title, "muted"))
             column.addWidget(widget, 1)
             lists.addLayout(column, 1)
-        rules = QFormLayout()
-        rules.addRow("New &rules are", self.severity)
-        kinds = QDialogButtonBox.StandardButton
-        buttons = QDialogButtonBox(kinds.Ok | kinds.Cancel)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 14, 16, 14)
-        layout.setSpacing(8)
-        layout.addLayout(form)
-        layout.addLayout(lists, 1)
-        layout.addLayout(rules)
-        layout.addWidget(self.wrong)
-        layout.addWidget(buttons)
+        rules = form(("New rules are", self.severity))
+        last = self.wrong, foot(self, self.ok, "Cancel")
+        page(self, self.windowTitle(), fields, both, rules, *last, wide=both)
 
     def _colours(self, colour: str) -> QComboBox:
-        box = QComboBox()
+        box = ListField("Colour")
         shipped = list(COLOURS)
         if colour.upper() not in [value.upper() for _, value in shipped]:
             shipped.insert(0, (colour, colour))

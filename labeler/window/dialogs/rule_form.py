@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from PyQt6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from labeler.window.widgets.fields import offer, tick_list, ticks
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.fields import ListField, offer, tick_list, ticks
+from labeler.window.widgets.parts import foot, form, label, page
 from model.taxonomy.taxonomy import Kind, Rule
 
 KINDS: dict[Kind, tuple[str, str, str]] = {
@@ -41,8 +32,8 @@ class RuleForm(QDialog):
         super().__init__(parent)
         self._make = make
         self.setWindowTitle("New rule")
-        self.resize(560, 560)
-        self.kind, self.severity = QComboBox(), QComboBox()
+        self.resize(560, 640)
+        self.kind, self.severity = ListField("Kind"), ListField("The rule is")
         offer(self.kind, {kind: words for kind, (words, *_) in KINDS.items()}, "never")
         offer(self.severity, SEVERITIES, "hard")
         self.left, self.right = tick_list("Classes", names), tick_list("Other classes", names)
@@ -51,6 +42,8 @@ class RuleForm(QDialog):
         self.said, self.wrong = label("", "heading", wrap=True), label("", "error", wrap=True)
         self.wrong.hide()
         self.ok = QPushButton("Add rule")
+        self.ok.setDefault(True)
+        self.ok.clicked.connect(self.accept)
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._say)
         self.left.itemChanged.connect(self._say)
@@ -58,10 +51,9 @@ class RuleForm(QDialog):
         self._say()
 
     def _lay_out(self) -> None:
-        head = QFormLayout()
-        head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        head.addRow("&Kind", self.kind)
-        lists = QHBoxLayout()
+        both = QWidget()
+        lists = QHBoxLayout(both)
+        lists.setContentsMargins(0, 0, 0, 0)
         for column, about, box in (
             (QWidget(), self.of_left, self.left),
             (self.others, self.of_right, self.right),
@@ -71,21 +63,9 @@ class RuleForm(QDialog):
             inside.addWidget(about)
             inside.addWidget(box, 1)
             lists.addWidget(column, 1)
-        last = QFormLayout()
-        last.addRow("The rule &is", self.severity)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        buttons.addButton(self.ok, QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 14, 16, 14)
-        layout.setSpacing(8)
-        layout.addLayout(head)
-        layout.addLayout(lists, 1)
-        layout.addLayout(last)
-        layout.addWidget(self.said)
-        layout.addWidget(self.wrong)
-        layout.addWidget(buttons)
+        kind, severity = form(("Kind", self.kind)), form(("The rule is", self.severity))
+        last = self.said, self.wrong, foot(self, self.ok, "Cancel")
+        page(self, self.windowTitle(), kind, both, severity, *last, wide=both)
 
     def rule(self) -> Rule:
         """What the form says."""

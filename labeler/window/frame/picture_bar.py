@@ -115,6 +115,8 @@ class OverlayControls(QFrame):
         self.form.activated.connect(lambda i: look(form=self.form.itemData(i)))
         self.about = label("", "muted", wrap=True)
         self.about.setFixedWidth(theme.grown(260))
+        self._corner = QPoint()
+        """Where its upper right corner was asked for."""
         below = QVBoxLayout()
         below.setContentsMargins(20, 0, 0, 0)
         below.setSpacing(8)
@@ -125,16 +127,23 @@ class OverlayControls(QFrame):
 
     def open(self, corner: QPoint, first: QWidget | None) -> None:
         """Show it with its upper right corner there, as far as the screen has room."""
+        self._corner = corner
+        self._fit()
+        self.show()
+        (first if first is not None and first.isEnabled() else self.masked).setFocus()
+
+    def _fit(self) -> None:
+        """As large as what is in it, with its corner where it was asked for."""
+        if (layout := self.layout()) is not None:
+            layout.activate()  # else its size is that of the words before
         self.adjustSize()
-        place, screen = corner - QPoint(self.width() - 1, -3), self.screen()
+        place, screen = self._corner - QPoint(self.width() - 1, -3), self.screen()
         if screen is not None:
             room = screen.availableGeometry()
             left, top = room.right() - self.width(), room.bottom() - self.height()
             place.setX(max(min(place.x(), left), room.left()))
             place.setY(max(min(place.y(), top), room.top()))
         self.move(place)
-        self.show()
-        (first if first is not None and first.isEnabled() else self.masked).setFocus()
 
     def _box(self, text: str, switch: Callable[[bool], object]) -> QCheckBox:
         box = QCheckBox(text)
@@ -157,6 +166,8 @@ class OverlayControls(QFrame):
         self.strength.blockSignals(True)
         self.strength.setValue(round(session.display.overlay.strength * 100))
         self.strength.blockSignals(False)
+        if self.isVisible():
+            self._fit()
 
     def _offer_forms(self) -> None:
         """The forms that the run in use can show, and what the one in use asks of the class."""

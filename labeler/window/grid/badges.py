@@ -79,7 +79,7 @@ class Badges:
     def _chips(self, painter: QPainter, shown: list[int], side: int, standing: BadgeState) -> None:
         width = grown(17 if side >= 84 else 14, side)
         left, top = 3.0, side - width - 3.0
-        painter.setFont(theme.numbers(width / 2))
+        painter.setFont(theme.numbers_in(width))
         for c in shown[: max(1, (side - 4) // (width + 2))]:
             kind = self.taxonomy.classes[c]
             chip = QRectF(left, top, width, width)

@@ -98,7 +98,7 @@ class Strips:
     def _draw(self, strip: Strip, until: float) -> None:
         painter = QPainter(strip.image)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.setFont(theme.numbers(8.0 * grown(15, self.side) / 15))
+        painter.setFont(theme.numbers_in(grown(15, self.side)))
         standings = self._standings(strip.rows)
         while strip.due and time.perf_counter() < until:
             column = strip.due.pop(0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PyQt6.QtCore import QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
+from labeler.project.decisions import Tally
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.widgets import theme
@@ -18,14 +19,16 @@ LINE = 34
 """Points: height of a line of buttons."""
 A_LINE, LEAST = 13, 78
 """Buttons beside each other at most, and the width that a part of a name needs with its key."""
+NAME, NUMBER = 0.94, 0.9
+"""Letters of names and numbers to those of the window."""
 
 
 class TagButton(QAbstractButton):
     """A class: key, name, number; filled where all selected shots have it, half where some do."""
 
-    def __init__(self, kind: Class) -> None:
+    def __init__(self, kind: Class, most: int) -> None:
         super().__init__()
-        self.kind, self.key = kind, ""
+        self.kind, self.key, self.most = kind, "", most
         self.have, self.of = 0, 0
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -34,16 +37,19 @@ class TagButton(QAbstractButton):
         self.setMinimumWidth(theme.grown(54))
 
     def sizeHint(self) -> QSize:
-        words = self.fontMetrics().horizontalAdvance(self.kind.name)
-        return QSize(words + theme.grown(52), theme.grown(LINE))
+        return QSize(self.needed_width(), theme.grown(LINE))
 
     def needed_width(self) -> int:
-        """Pixels in which key and name are whole while nothing is counted."""
-        return self.fontMetrics().horizontalAdvance(self.kind.name) + theme.grown(32)
+        """Pixels in which key, name and number are whole when the `most` shots with it are
+        selected."""
+        size = self.font().pointSizeF()
+        name = QFontMetrics(theme.font(size * NAME, bold=True)).horizontalAdvance(self.kind.name)
+        number = QFontMetrics(theme.numbers(size * NUMBER)).horizontalAdvance(f"{self.most:,}")
+        return name + number + theme.grown(30)
 
     def set_counts(self, have: int, of: int) -> None:
         """How many of the selected shots have the class."""
-        self.have, self.of = have, of
+        self.have, self.of, self.most = have, of, max(self.most, have)
         self.setEnabled(of > 0)
         what = f"{have:,} of {of:,} selected shots" if of else "select shots first"
         self.setAccessibleName(f"{self.kind.name}: {what}")
@@ -68,18 +74,18 @@ class TagButton(QAbstractButton):
         painter.drawRoundedRect(QRectF(box.left() + 6, box.bottom() - 5, box.width() - 12, 2), 1, 1)
         painter.setOpacity(1.0)
         size = self.font().pointSizeF()
-        line = box.adjusted(7, 0, -6, -4)
+        line = box.adjusted(5, 0, -5, -4)
         middle = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        painter.setFont(theme.numbers(size * 0.9))
+        painter.setFont(theme.numbers(size * NUMBER))
         painter.setPen(theme.colour("text" if self.of else "muted"))
         painter.drawText(line, middle, self.key[:2])
-        line = line.adjusted(theme.grown(14) if self.key else 0, 0, 0, 0)
+        line = line.adjusted(theme.grown(13) if self.key else 0, 0, 0, 0)
         number = f"{self.have:,}" if some else ""
         right = painter.fontMetrics().horizontalAdvance(number)
         painter.drawText(
             line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), number
         )
-        painter.setFont(theme.font(size * 0.94, bold=full))
+        painter.setFont(theme.font(size * NAME, bold=full))
         room = int(line.width() - right - 3)
         end = Qt.TextElideMode.ElideMiddle  # long names often differ at their ends
         text = painter.fontMetrics().elidedText(self.kind.name, end, room)
@@ -113,9 +119,10 @@ class TagBar(QFrame):
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
         self.buttons = {}
         taxonomy = self.session.labels.taxonomy
-        shown = taxonomy.order
-        for index in shown:
-            button = TagButton(taxonomy.classes[index])
+        labels = self.session.labels
+        most = Tally(labels.present, labels.status).classes(taxonomy)
+        for index in taxonomy.order:
+            button = TagButton(taxonomy.classes[index], int(most[index]))
             button.key = self._keys.get(f"class.{button.kind.name}", "")
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
             self.buttons[index] = button
@@ -168,6 +175,8 @@ class TagBar(QFrame):
         self.count.setText(f"{n:,} selected" if n else "none selected")
         for index, button in self.buttons.items():
             button.set_counts(int(have[index]), n)
+        if self.buttons and self._fitting() != self._each:  # a number has more digits now
+            self.rebuild()
 
     def showEvent(self, event: object) -> None:
         self.refresh()

@@ -204,8 +204,8 @@ class InspectView(Tab):
 
     def _compare(self, form: str) -> None:
         self.shot.other = self.gallery.other = form
+        self._speak_of_class()  # first: the note takes room from the page
         self._page().refresh()
-        self._speak_of_class()
 
     def _kind(self) -> int:
         """The class that is spoken of: that of the gallery, or the one chosen on the shot."""

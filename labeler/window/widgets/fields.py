@@ -39,6 +39,8 @@ def offer(field: QComboBox, choices: Mapping[str, str], chosen: str) -> None:
 def tick_list(title: str, names: Iterable[str], ticked: Collection[str] = ()) -> QListWidget:
     """A list of names with a box at each; `ticks` says which are ticked."""
     box = QListWidget()
+    box.setObjectName("ticks")
+    box.ensurePolished()  # else its lines are laid out as low as without the style sheet
     box.setAccessibleName(title)
     box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

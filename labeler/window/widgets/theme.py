@@ -270,3 +270,10 @@ def numbers(points: float) -> QFont:
     found = font(points)
     found.setFeature(QFont.Tag("tnum"), 1)
     return found
+
+
+def numbers_in(height: float) -> QFont:
+    """The same as large as a chip of that height in pixels wants them, at every resolution."""
+    found = numbers(QApplication.font().pointSizeF())
+    found.setPixelSize(max(1, round(height * 2 / 3)))
+    return found

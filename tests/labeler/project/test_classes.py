@@ -17,6 +17,7 @@ from labeler.project import backups, classes
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.window.dialogs.classes import ClassesDialog
+from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.taxonomy import Rule
@@ -461,6 +462,20 @@ def ticked(box, *names):
     for name in names:
         (item,) = box.findItems(name, Qt.MatchFlag.MatchExactly)
         item.setCheckState(Qt.CheckState.Checked)
+
+
+def test_lines_to_tick_are_as_high_as_the_style_sheet_wants_from_the_first_look_on(
+    qtbot, week, qapp
+):
+    theme.apply(qapp, "dark")
+    session = make_session(week)
+    form = ClassesDialog(session).rule_form()
+    qtbot.addWidget(form)
+    form.show()
+    first, second = (form.left.visualItemRect(form.left.item(k)) for k in (0, 1))
+    assert second.top() - first.top() >= form.fontMetrics().height() + 6
+    session.close()
+    qapp.setStyleSheet("")
 
 
 def test_a_rule_is_added_in_the_dialog_and_a_refused_one_keeps_the_form_open(qtbot, week):

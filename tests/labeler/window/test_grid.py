@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtCore import QPoint, QRect, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMenu, QMessageBox
 
@@ -20,6 +25,7 @@ from labeler.session.session import Session
 from labeler.window.grid import view as grid_module
 from labeler.window.grid.head import Filler
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
+from labeler.window.grid.tags import TagButton
 from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
@@ -217,6 +223,52 @@ def test_the_grid_stands_while_its_project_is_closed_and_another_width_needs_oth
     assert grid.tags._each < len(grid.tags.buttons)
     window.session.close()
     assert grid.tags.buttons == {}
+
+
+def test_the_name_of_a_class_stays_whole_beside_the_number_of_many_shots(window, grid):
+    shown = next(iter(grid.tags.buttons.values()))
+    button = TagButton(replace(shown.kind, name="Round"), 490)
+    button.key = "1"
+    button.set_counts(490, 490)
+
+    def name(more):
+        """The left part of a button that is so much wider than needed."""
+        button.resize(button.needed_width() + more, button.height())
+        number = button.fontMetrics().horizontalAdvance("490") + 4
+        return button.grab(QRect(0, 0, button.needed_width() - number, button.height())).toImage()
+
+    assert name(0) == name(60)
+    for kept in grid.tags.buttons.values():
+        assert kept.width() >= kept.needed_width()
+
+
+DRAW_A_BADGE = """
+import hashlib, sys
+from PyQt6.QtWidgets import QApplication
+app = QApplication([])
+from labeler.window.grid.badges import Badges, BadgeState
+from labeler.window.widgets import theme
+from model.taxonomy.toml import load, shipped
+theme.apply(app, "dark")
+image = Badges(load(shipped("helium"))).of(BadgeState(2, 1), 56, 1.0)
+print(theme.grown(100), hashlib.sha256(image.constBits().asstring(image.sizeInBytes())).hexdigest())
+"""
+
+
+def test_the_keys_on_a_thumbnail_fit_their_chips_at_every_resolution_of_letters(tmp_path):
+    found = []
+    for dots in (96, 192):
+        screen = {"x": 0, "y": 0, "width": 1280, "height": 800, "dpr": 1}
+        screen |= {"name": "screen", "logicalDpi": dots, "logicalBaseDpi": dots}
+        file = tmp_path / f"{dots}.json"
+        file.write_text(json.dumps({"screens": [screen]}))
+        env = os.environ | {"QT_QPA_PLATFORM": f"offscreen:configfile={file}"}
+        command = [sys.executable, "-c", DRAW_A_BADGE]
+        run = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        found.append(run.stdout.split())
+    (small, one), (large, other) = found
+    assert int(large) > 1.5 * int(small)
+    assert one == other, "chips of small thumbnails cannot grow, nor may their keys"
 
 
 def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):

@@ -15,13 +15,14 @@ from labeler.session import heat
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
 from labeler.window.label.pattern.pattern import contours_of
-from labeler.window.label.queue.tiles import GAP, PLAIN, TILE, Tile, spoken
+from labeler.window.label.queue.tiles import GAP, PLAIN, TILE, WORDS, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import DETAIL
 from model.heatmaps.truth_table import NO_MORE, TruthTable
 from tests.helpers.runs import give_roles, make_project, make_run
+from tests.helpers.waiting import serve_events
 
 
 @pytest.fixture
@@ -623,3 +624,26 @@ def test_the_reason_of_a_suspicious_label_has_most_of_the_room(shown, qtbot):
     widths = [page.table.columnWidth(k) for k in range(5)]
     assert widths[4] > max(widths[2:4])
     assert page.table.lines.data(page.table.lines.index(0, 2)) == labels  # and in its tooltip
+
+
+@pytest.mark.parametrize("height", [600, 618, 636, 700])
+def test_all_classes_of_a_shot_never_scroll_with_one_form_or_two(shown, height):
+    session, view = shown(size=(1280, height))
+    keep_second_form(session)
+    for form in ("chattopadhay", "best", "chattopadhay"):
+        view.other.activated.emit(max(view.other.findData(form), 0))
+        serve_events()
+        assert view.shot.tiles.verticalScrollBar().maximum() == 0
+
+
+def test_words_below_pairs_take_the_room_that_pictures_leave(shown):
+    session, view = shown(size=(1280, 700))
+    keep_second_form(session)
+    session.predictions.of_run.probabilities[0, 2:] = 0  # few pairs: the height is what is short
+    view.other.activated.emit(view.other.findData("chattopadhay"))
+    serve_events()
+    found = view.shot.tiles
+    places = [found.visualRect(found.model().index(k, 0)) for k in range(len(tiles(found)))]
+    columns = sum(place.top() == places[0].top() for place in places)
+    assert places[0].width() - GAP == min(WORDS, found.room().width() // columns - GAP)
+    assert places[0].width() - GAP > found.delegate.side + 50

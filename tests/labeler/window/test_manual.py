@@ -132,8 +132,11 @@ def test_every_dialog_has_a_question_mark(window):
     from labeler.window.dialogs.classes import ClassesDialog
     from labeler.window.frame.notes import LogDialog
 
+    classes = ClassesDialog(window.session, window)
     for made in (
-        ClassesDialog(window.session, window),
+        classes.form("Round"),
+        classes.rule_form(),
+        classes,
         KeySheet(window.actions_.keymap, window),
         LogDialog([], window),
     ):

@@ -66,7 +66,15 @@ def press(key, times=1):
 # -- menus -----------------------------------------------------------------------------------------
 
 
-def test_the_overlays_are_opened_worked_and_closed_by_keys(window):
+def offer_forms(window, monkeypatch):
+    """Let the run offer two forms of heat."""
+    heat = type(window.session.heat)
+    monkeypatch.setattr(heat, "offered", property(lambda self: tuple(HEAT_FORMS)[:2]))
+    window.bar.picture.refresh()
+
+
+def test_the_overlays_are_opened_worked_and_closed_by_keys(window, monkeypatch):
+    offer_forms(window, monkeypatch)
     field, controls = window.bar.picture.overlay, window.bar.picture.controls
     before = window.session.display.screen.mask
     field.setFocus(Qt.FocusReason.TabFocusReason)
@@ -80,9 +88,8 @@ def test_the_overlays_are_opened_worked_and_closed_by_keys(window):
     for _ in range(8):
         press(KEY.Key_Tab)
         reached.add(controls.focusWidget())
-    inside = (controls.masked, controls.heat, controls.contours, controls.transparency)
-    assert reached >= {*inside, controls.strength}
-    assert not controls.form.isEnabled() or controls.form in reached
+    inside = (controls.masked, controls.heat, controls.form, controls.contours)
+    assert reached >= {*inside, controls.transparency, controls.strength}
     strength = window.session.display.overlay.strength
     controls.strength.setFocus()
     press(KEY.Key_Left)
@@ -92,10 +99,25 @@ def test_the_overlays_are_opened_worked_and_closed_by_keys(window):
     until(field.hasFocus)
 
 
+def test_the_card_of_overlays_grows_with_the_words_about_a_heatmap_that_is_ticked(window):
+    controls = window.bar.picture.controls
+    if window.session.heat.on:
+        window.session.heat.toggle()
+    window.bar.picture.show_overlays()
+    until(controls.isVisible)
+    controls.heat.click()
+    assert controls.about.isVisible()
+    words = controls.about
+    assert words.height() >= words.heightForWidth(words.width())
+    assert controls.height() >= controls.sizeHint().height()
+    assert controls.screen().availableGeometry().contains(controls.geometry())
+    controls.heat.click()
+    controls.close()
+
+
 def test_the_form_of_heat_is_set_by_a_command_where_its_field_gave_way(window, monkeypatch):
-    controls, heat = window.bar.picture.controls, window.session.heat
-    monkeypatch.setattr(type(heat), "offered", property(lambda self: tuple(HEAT_FORMS)[:2]))
-    window.bar.picture.refresh()
+    controls = window.bar.picture.controls
+    offer_forms(window, monkeypatch)
     window.bar.picture.overlay.hide()
     window.actions_.trigger("heat_form")
     until(lambda: controls.form.hasFocus())

@@ -41,6 +41,8 @@ Drawn = tuple[QImage, list[tuple[float, QPainterPath]], float]
 """A picture, its contours by level, and the share of the heat that lies off the detector."""
 CAPTION = 44
 """Height of the two lines below a tile."""
+WORDS = 340
+"""Width that the words below a tile need at most."""
 GAP = 10
 KEPT = 400
 """This many drawn tiles are kept."""
@@ -144,7 +146,8 @@ class TileDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self.session = session
         self.by_class = by_class
-        self.side = 180
+        self.side, self.wide = 180, 0
+        """Pixels: of the picture, and of the words below it where they have more room."""
         self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
         self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
         """(row, class) -> (h, w) map by occlusion, where someone asked for it."""
@@ -159,7 +162,7 @@ class TileDelegate(QStyledItemDelegate):
             del self._drawn[key]
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(self.side + GAP, self.side + theme.grown(CAPTION) + GAP)
+        return QSize(max(self.side, self.wide) + GAP, self.side + theme.grown(CAPTION) + GAP)
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
@@ -386,7 +389,7 @@ class TileList(QListView):
 
     def room(self) -> QSize:
         """What tiles may fill, a scroll bar set aside."""
-        return self.size() - QSize(16, 2)
+        return self.contentsRect().size() - QSize(12, 0)
 
     def show_tiles(self, tiles: Sequence[Tile], side: int) -> None:
         """Show tiles of that side in pixels; the same ones are only painted again."""
@@ -400,9 +403,15 @@ class TileList(QListView):
         self._repaint()
 
     def across(self, columns: int) -> None:
-        """Let no more than so many columns stand side by side; 0 for as many as there is room."""
-        taken = columns * (self.delegate.side + GAP)
-        self.setViewportMargins(0, 0, max(self.room().width() - taken, 0) if columns else 0, 0)
+        """Let no more than so many columns stand side by side, with room for their words; 0 for as
+        many columns as there is room."""
+        room, words = self.room().width(), theme.grown(WORDS)
+        wide = min(room // columns - GAP, words) if columns else 0
+        if wide != self.delegate.wide:
+            self.delegate.wide = wide
+            self.scheduleDelayedItemsLayout()
+        taken = columns * (max(self.delegate.side, wide) + GAP)
+        self.setViewportMargins(0, 0, max(room - taken, 0) if columns else 0, 0)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Heat of the newest request is computed first: the first tiles in sight ask last."""
