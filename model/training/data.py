@@ -83,12 +83,12 @@ class TrainingData:
         """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots, and
         copies of evaluation shots from those that train."""
         used, self.cache = self.used, cache
-        for done in cache.fill(self.table, used, self._note_unreadable, self._scales):
+        for done in cache.fill(self.table, used, self._note_unreadable):
             yield done, len(used)
         if self._trouble is not None:
             which = f"{counted(len(self.unreadable), 'shot')} that cannot"
             self.notes.append(f"Left out {which} be read: {self._trouble}")
-        self.notes += doubts_in_words(self.table, self._scales)
+        self.notes += doubts_in_words(self.table, self.scales)
         there = set(used[cache.holds(self.table, used)].tolist())
         for name in ("training", "tuning", "evaluation"):
             rows = getattr(self, name)
@@ -175,11 +175,11 @@ class TrainingData:
             sources = self.table.source_of[rows]
             for n in np.unique(sources):
                 mine = torch.from_numpy(np.flatnonzero(sources == n))
-                squares[mine] = self.preprocessing.brought(squares[mine], self._scales[n])
+                squares[mine] = self.preprocessing.brought(squares[mine], self.scales[n])
         return squares[:, None]
 
     @cached_property
-    def _scales(self) -> tuple[FileScale | None, ...]:
+    def scales(self) -> tuple[FileScale | None, ...]:
         """The scale of counts of each source."""
         return self.preprocessing.scales_of(self.table)
 
