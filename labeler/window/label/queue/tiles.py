@@ -283,8 +283,8 @@ class TileDelegate(QStyledItemDelegate):
         self, painter: QPainter, box: QRectF, tile: Tile, option: QStyleOptionViewItem
     ) -> None:
         session, points = self.session, option.font.pointSizeF()
-        line = QRectF(box.left(), box.top(), box.width(), theme.grown(19))
-        second = line.translated(0, theme.grown(18))
+        line = QRectF(box.left(), box.top(), self.side - 2, theme.grown(19))
+        second = QRectF(box.left(), line.top() + theme.grown(18), box.width(), line.height())
         middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
         if tile.kind == PLAIN:
             painter.setPen(theme.colour("text"))
