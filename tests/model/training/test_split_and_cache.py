@@ -116,7 +116,7 @@ def test_in_whatever_order_shots_are_labelled_the_checks_that_judge_are_the_firs
                        (checks, np.setdiff1d(np.arange(n), checks)))  # fmt: skip
     table = replace(MADE, labelled=np.zeros(n, bool), role=np.zeros(n, np.uint8))
     for labels in (80, *steps):
-        mine = round(share * labels)
+        mine = int(share * labels)  # never more than half
         rows = [inside.pop() for _ in range(min(mine, len(inside)))]
         rows += [outside.pop() for _ in range(min(labels - mine, len(outside)))]
         labelled = table.labelled.copy()
