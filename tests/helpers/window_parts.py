@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from PyQt6.QtWidgets import QApplication
 
 from labeler.active.instant import InstantPredictions
 from labeler.active.messages import FitResult
@@ -21,6 +23,17 @@ from model.shots.fingerprints import FileState, states_of
 from model.shots.table import open_source
 from model.shots.thumbnail import thumbnail
 from tests.helpers.copies import copy_of
+
+
+@contextmanager
+def on_screen(window: MainWindow, app: QApplication) -> Iterator[MainWindow]:
+    """The window, shown, and nothing of it afterwards."""
+    window.resize(1280, 800)
+    window.show()
+    yield window
+    window.close()
+    window.deleteLater()
+    app.setStyleSheet("")
 
 
 def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | None = None) -> Path:

@@ -58,7 +58,7 @@ from labeler.window.widgets.parts import Elided
 from model.preprocessing.display import COLORMAPS, colormap
 from model.taxonomy.taxonomy import Class
 from tests.helpers.runs import give_roles, make_project, make_run
-from tests.helpers.window_parts import make_session
+from tests.helpers.window_parts import make_session, on_screen
 
 ROOT = Path(__file__).parents[3]
 DIALOGS = {
@@ -121,13 +121,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def window(qapp, place):
-    window = make_window(qapp, place)
-    window.resize(1280, 800)
-    window.show()
-    yield window
-    window.close()
-    window.deleteLater()
-    qapp.setStyleSheet("")
+    with on_screen(make_window(qapp, place), qapp) as window:
+        yield window
 
 
 def views(window):

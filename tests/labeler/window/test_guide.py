@@ -13,7 +13,7 @@ from labeler.window.frame.guide import DEMO, STEPS, Guide, is_demo
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import manual, theme
-from tests.helpers.window_parts import make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import make_project, make_session, on_screen, use_made_up_run
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,8 @@ def window(qapp, tmp_path_factory):
     rows = np.arange(6)
     store.record(store.annotator(DEMO, "import"), rows, np.ones(6, np.int64),
                  np.full(6, LABELLED, np.uint8), origin="import")  # fmt: skip
-    window = MainWindow(session, Settings(folder / "settings.toml"))
-    window.resize(1280, 800)
-    window.show()
-    yield window
-    window.close()
-    window.deleteLater()
-    qapp.setStyleSheet("")
+    with on_screen(MainWindow(session, Settings(folder / "settings.toml")), qapp) as window:
+        yield window
 
 
 @pytest.fixture

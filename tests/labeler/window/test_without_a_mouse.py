@@ -29,6 +29,7 @@ from labeler.window.widgets.fields import MenuField
 from labeler.window.widgets.manual import Manual, about_message
 from model.heatmaps.forms import HEAT_FORMS
 from tests.helpers.waiting import serve_events, until
+from tests.helpers.window_parts import on_screen
 from tests.labeler.window.test_accessibility import make_window, spoken, views
 
 KEY = Qt.Key
@@ -37,13 +38,8 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=Tr
 
 @pytest.fixture(scope="module")
 def window(qapp, tmp_path_factory):
-    window = make_window(qapp, tmp_path_factory.mktemp("keys"))
-    window.resize(1280, 800)
-    window.show()
-    yield window
-    window.close()
-    window.deleteLater()
-    qapp.setStyleSheet("")
+    with on_screen(make_window(qapp, tmp_path_factory.mktemp("keys")), qapp) as window:
+        yield window
 
 
 @pytest.fixture(autouse=True)
