@@ -20,7 +20,7 @@ from model.heatmaps.geometry import Box, Heat, enlarge, within
 from model.networks.receptive_field import cell_box
 from model.prediction import inference
 from model.prediction.batches import PooledHead
-from model.preprocessing.count_scale import FileScale, bad_pixels_of
+from model.preprocessing.count_scale import FileScale, pixels_of
 from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
@@ -137,7 +137,7 @@ class Reader:
         kept, squares, good, centres, assumed, parts = [], [], [], [], [], []
         steps = self.about.preprocessing
         for row, counts, mask, geometry, scale in shots:
-            shot = steps.prepare(counts, mask, geometry, bad_pixels_of(scale))
+            shot = steps.prepare(counts, mask, geometry, pixels_of(scale))
             kept.append(row)
             square, seen = steps.reduced_with_mask(shot)
             squares.append(steps.brought(square, scale))

@@ -29,14 +29,13 @@ from model.prediction.before_labels import adapted_head, answers
 from model.preprocessing.count_scale import (
     SAMPLE,
     CountScale,
-    Flags,
     Seen,
-    bad_pixels_in,
     looks_of,
     scale_of,
 )
+from model.preprocessing.file_pixels import NO_PIXELS, FilePixels, PixelSample
 from model.preprocessing.network_input import Floats
-from model.preprocessing.preparation import PixelStatistics, Preparation
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.prior import expected_of
 from model.shots.counts.check import unusable
@@ -147,9 +146,9 @@ class LiveReader:
     """Hits as the network sees them."""
     scale: CountScale | None = None
     """What they tell of the detector."""
-    pixels: PixelStatistics = field(default_factory=PixelStatistics)
-    """What the first hits tell of each pixel, and which are hot or dead (y, x)."""
-    bad: Flags | None = None
+    first: PixelSample = field(default_factory=PixelSample)
+    """The first hits, and which pixels they show to be spoilt."""
+    pixels: FilePixels = NO_PIXELS
     looked_at: int = 0
     """So many hits said so."""
     adapting: Adapting | None = None
@@ -203,7 +202,7 @@ class LiveReader:
                 errors.append(InputError(why, mend="Look at the detector: it may not be read out."))
                 continue
             try:
-                shot = preprocessing.prepare(hit.counts, hit.mask, geometry, self.bad)
+                shot = preprocessing.prepare(hit.counts, hit.mask, geometry, self.pixels)
                 square, seen = preprocessing.reduced_with_mask(shot)
             except InputError as error:
                 errors.append(error)
@@ -236,20 +235,17 @@ class LiveReader:
         return said
 
     def _look_at_pixels(self, hits: Sequence[Hit]) -> None:
-        """Tell bad pixels by the first hits, whenever there are twice as many, as from a file."""
-        if self.about.preprocessing.scale is None or self.pixels.shots >= SAMPLE:
+        """Tell spoilt pixels by the first hits, whenever there are twice as many, as of a file."""
+        if self.about.preprocessing.scale is None or self.first.shots >= SAMPLE:
             return
-        for hit in hits[: SAMPLE - self.pixels.shots]:
+        for hit in hits[: SAMPLE - self.first.shots]:
             if not unusable(hit.counts, hit.mask):
-                self.pixels.add(
-                    hit.counts if hit.mask is None else np.where(hit.mask, hit.counts, 0)
-                )
-        if self.pixels.shots >= 2 * self.looked_at or self.pixels.shots >= SAMPLE:
-            bad, self.looked_at = bad_pixels_in(self.pixels), self.pixels.shots
-            before = np.False_ if self.bad is None else self.bad
-            if not np.array_equal(np.False_ if bad is None else bad, before):
-                # the hits of the sample were seen with other pixels
-                self.bad, self.sample = bad, EvenSample(SAMPLE)
+                self.first.add(hit.counts, hit.mask)
+        if self.first.shots >= 2 * self.looked_at or self.first.shots >= SAMPLE:
+            before, self.pixels = self.pixels, self.first.pixels()
+            self.looked_at = self.first.shots
+            if self.pixels.words != before.words:  # the sample was seen with other pixels
+                self.sample = EvenSample(SAMPLE)
 
     def _look(self, new: list[Seen]) -> None:
         """Tell the scale again whenever there are twice as many shots to tell it by."""

@@ -19,7 +19,7 @@ from model.heatmaps.geometry import Box, within
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
 from model.networks.receptive_field import cell_box
-from model.preprocessing.count_scale import FileScale, bad_pixels_of, doubts_in_words
+from model.preprocessing.count_scale import FileScale, doubts_in_words, pixels_of
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
 from model.shots.table import ShotTable
@@ -118,8 +118,8 @@ class Batches:
                 return
             rows.append(row)
             scale = self._scales[self._table.source_of[row]]
-            geometry, bad = self._table.geometry(row), bad_pixels_of(scale)
-            shot = preprocessing.prepare(counts, mask, geometry, bad)
+            geometry, pixels_here = self._table.geometry(row), pixels_of(scale)
+            shot = preprocessing.prepare(counts, mask, geometry, pixels_here)
             pixels.append(preprocessing.input_of(shot, scale))
             self.shift[row] = np.divide(shot.shift, shot.counts.shape)
         if rows:

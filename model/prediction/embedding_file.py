@@ -85,7 +85,8 @@ def network_key(network: Path, preparation: Preparation | None = None) -> str:
     about, steps = _described(network, preparation)
     decides = [about["sha256"], about.get("preprocessing")]
     if steps.scale is not None:
-        decides.append("0 where nothing was seen, without bad pixels")  # not so in earlier ones
+        # not so in earlier ones
+        decides.append("0 where nothing was seen, no bad pixels, full ones estimated")
     if preparation is not None and preparation.any:
         decides.append(preparation.to_dict())
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.output_files import open_to_append, write_text
-from model.preprocessing.count_scale import FileScale, bad_pixels_of
+from model.preprocessing.count_scale import FileScale, pixels_of
+from model.preprocessing.file_pixels import FilePixels
 from model.preprocessing.network_input import Preprocessing
 from model.shots.fingerprints import hash_of
 from model.shots.hashes import Hashes, hashes_of
@@ -44,7 +46,7 @@ class ShotCache:
     preprocessing: Preprocessing
     half: bool
     """Half precision: for detectors of up to 16 bits, whose counts fit it to 0.05 %."""
-    _bad: dict[str, Flags | None] = field(default_factory=dict)
+    _pixels: dict[str, FilePixels] = field(default_factory=dict)
     """Of a source, by its fingerprint: pixels (y, x) that are hot or dead."""
     _index: dict[Key, int] = field(default_factory=dict)
     _hashes: dict[Key, int] = field(default_factory=dict)
@@ -64,12 +66,12 @@ class ShotCache:
         half = all(np.dtype(s.dtype).kind in "uib" and np.dtype(s.dtype).itemsize <= 2
                    for s in table.sources)  # fmt: skip
         p = preprocessing
-        half = half and not p.preparation.any
+        each = zip(table.sources, scales or p.scales_of(table), strict=True)
+        pixels = {source.fingerprint: pixels_of(scale) for source, scale in each}
+        half = half and not p.preparation.any and all(s.full == math.inf for s in pixels.values())
         made_of = json.dumps([VERSION, *p.decides_cache, half])
         name = hashlib.blake2b(made_of.encode(), digest_size=6).hexdigest()
-        each = zip(table.sources, scales or p.scales_of(table), strict=True)
-        bad = {source.fingerprint: bad_pixels_of(scale) for source, scale in each}
-        cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half, bad)
+        cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half, pixels)
         cache._read_index()
         return cache
 
@@ -103,8 +105,8 @@ class ShotCache:
                 file.truncate(len(self._index) * self._bytes_per_shot)
                 for row, counts, mask in table.iter_usable(missing, on_error):
                     source = table.source_of[row]
-                    bad = self._bad[table.sources[source].fingerprint]
-                    small = self.preprocessing.reduce(counts, mask, table.geometry(row), bad)
+                    pixels = self._pixels[table.sources[source].fingerprint]
+                    small = self.preprocessing.reduce(counts, mask, table.geometry(row), pixels)
                     key = names[source], int(table.index_of[row])
                     self._append(file, key, small)
                     self._hashes[key] = hash_of(counts)
@@ -156,13 +158,12 @@ class ShotCache:
 
     def _names(self, table: ShotTable) -> list[str]:
         """Of each source, from all that decides what is made of its shots: its file, what its
-        geometry decides, and its bad pixels."""
+        geometry decides, and its spoilt pixels."""
         names = []
         for source in table.sources:
-            bad = self._bad[source.fingerprint]
             decides = [
                 *self.preprocessing.decided_by(source.shape, source.geometry),
-                None if bad is None else hashlib.blake2b(bad.tobytes(), digest_size=8).hexdigest(),
+                *self._pixels[source.fingerprint].words,
             ]
             names.append(f"{source.fingerprint} {json.dumps(decides)}")
         return names

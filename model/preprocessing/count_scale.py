@@ -1,4 +1,4 @@
-"""Pedestal, gain and bad pixels of a file: a network meets every detector as the one it learnt.
+"""Pedestal, gain and spoilt pixels of a file: a network meets every detector as the one it learnt.
 
 Detectors differ in offset, gain and unit of their counts, and so do files of one detector before
 and after its correction. Both are told from a sample of the shots of a file, and taken out, and so
@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from model.preprocessing.preparation import PixelStatistics, reference_of
+from model.preprocessing.file_pixels import FEWEST_SHOTS, NO_PIXELS, FilePixels, PixelSample
+from model.preprocessing.preparation import reference_of
 from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
     from model.shots.layouts import Geometry
     from model.shots.table import ShotTable
 
-SAMPLE, FEWEST = 64, 16
-"""Shots of a file that are looked at; a file of fewer than FEWEST is judged with its likes."""
+SAMPLE = 64
+"""Shots of a file that are looked at; one of fewer than FEWEST_SHOTS is judged with its likes."""
 DARK = 0.05
 """Share of the pixels of a shot that tell its pedestal."""
 KEPT = 256 * 2**20
@@ -41,11 +42,11 @@ Flags = npt.NDArray[np.bool_]
 Look = tuple[float, float, float]
 Seen = tuple[npt.NDArray[np.float32], Flags]
 Reduce = Callable[
-    ["npt.NDArray[Any]", "Flags | None", "Geometry | None", "Flags | None"],
+    ["npt.NDArray[Any]", "Flags | None", "Geometry | None", "FilePixels"],
     "Seen",
 ]
-"""(y, x) counts, mask, geometry, bad pixels -> (size, size) counts as a network sees them, and what
-is good."""
+"""(y, x) counts, mask, geometry, spoilt pixels -> (size, size) counts as a network sees them, and
+what is good."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +70,15 @@ class CountScale:
 @dataclass(frozen=True)
 class FileScale(CountScale):
     """The scale of the counts of a file, why they may be no counts (see `counts.check`), and which
-    pixels (y, x) its shots show to be hot or dead; None: none, or too few shots to tell."""
+    pixels its shots show to be spoilt."""
 
     doubts: tuple[str, ...] = ()
-    bad: Flags | None = field(default=None, compare=False, repr=False)
+    pixels: FilePixels = field(default=NO_PIXELS, compare=False, repr=False)
 
 
-def bad_pixels_of(scale: FileScale | None) -> Flags | None:
+def pixels_of(scale: FileScale | None) -> FilePixels:
     """Those of a file's scale, where it is told."""
-    return None if scale is None else scale.bad
-
-
-def bad_pixels_in(shown: PixelStatistics) -> Flags | None:
-    """(y, x) True where shots show a pixel to be hot or dead; None: none, or too few shots."""
-    if shown.shots < FEWEST:
-        return None
-    bad = shown.reference().bad_pixels
-    return bad if bad.any() else None
+    return NO_PIXELS if scale is None else scale.pixels
 
 
 def look_at(counts: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> Look | None:
@@ -125,7 +118,7 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
     few: dict[tuple[int, ...], list[int]] = {}
     for number, info in enumerate(table.sources):
         rows = np.flatnonzero(table.source_of == number)
-        if len(rows) < FEWEST:
+        if len(rows) < FEWEST_SHOTS:
             few.setdefault(info.shape, []).append(number)
             continue
         scales[number] = _scale_in(table, rng.permutation(rows)[:SAMPLE], reduce)
@@ -157,21 +150,21 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 
 def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> FileScale:
-    shown, glances = PixelStatistics(), []
+    shown, glances = PixelSample(), []
     read = partial(table.iter_usable, rows, lambda row, error: None)
     each = [table.sources[n] for n in table.source_of[rows]]
     small = sum(math.prod(s.shape) * np.dtype(s.dtype).itemsize for s in each) <= KEPT
     kept = list(read()) if small else None
     for _, counts, mask in kept or read():
-        shown.add(counts if mask is None else np.where(mask, counts, 0))
+        shown.add(counts, mask)
         glances.append(glance_at(counts, mask))
-    bad = bad_pixels_in(shown)
+    pixels = shown.pixels()
     looks = looks_of(
-        [reduce(counts, mask, table.geometry(row), bad) for row, counts, mask in kept or read()]
+        [reduce(counts, mask, table.geometry(row), pixels) for row, counts, mask in kept or read()]
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
-    return FileScale(scale.pedestal, scale.level, tuple(doubts), bad)
+    return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels)
 
 
 def looks_of(sample: Sequence[Seen]) -> list[Look]:
@@ -185,7 +178,7 @@ def looks_of(sample: Sequence[Seen]) -> list[Look]:
 def _alive(sample: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.bool_] | np.bool_:
     """(y, x) True where a pixel is neither hot nor the same in all shots; everywhere where they are
     too few to tell, or next to nothing would be left."""
-    if len(sample) < FEWEST:
+    if len(sample) < FEWEST_SHOTS:
         return np.True_
     seen = reference_of(sample)
     alive = seen.good_pixels & (seen.deviation > 0)

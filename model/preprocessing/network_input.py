@@ -1,12 +1,13 @@
 """From the counts of a shot to the input of a network: one recipe for training and prediction.
 
 Two steps. `reduce` makes a small square of linear counts, which the cache keeps; `to_input` turns
-counts into what the network is fed and is cheap. numpy only; nothing here is random.
+counts into what the network is fed and is cheap. Nothing here is random.
 
 What happens to unusable pixels: masked, NaN and infinite pixels take no part in the averages, nor
 do those that a file's shots show to be hot or dead, where its counts are brought to a scale; and a
 reduced pixel that has no good pixel at all is 0 in the input, whatever the scale of the counts
-(until then NaN, where they are to be brought to a scale); negative counts become 0.
+(until then NaN, where they are to be brought to a scale); negative counts become 0. What full
+pixels missed is estimated, where counts are brought to a scale.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from model.physics.profiles import centre_of
 from model.preprocessing.count_scale import (
     CountScale,
     FileScale,
-    bad_pixels_of,
     common_scale,
+    pixels_of,
     scales_of,
 )
+from model.preprocessing.file_pixels import NO_PIXELS, FilePixels
 from model.preprocessing.preparation import Preparation, Prepared, Reference
 from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
@@ -91,10 +93,10 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None,
         geometry: Geometry | None,
-        bad: Flags | None = None,
+        pixels: FilePixels = NO_PIXELS,
     ) -> tuple[Floats, Flags]:
         """`reduced_with_mask` of a shot (y, x) as it was read."""
-        return self.reduced_with_mask(self.prepare(counts, mask, geometry, bad))
+        return self.reduced_with_mask(self.prepare(counts, mask, geometry, pixels))
 
     def brought(self, squares: Counts, found: CountScale | None) -> Counts:
         """Reduced counts of a file of scale `found`, at the network's scale; 0 where none was
@@ -114,10 +116,10 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
-        bad: Flags | None = None,
+        pixels: FilePixels = NO_PIXELS,
     ) -> Prepared:
         """Counts (y, x) of any real type, mask (y, x) True = good, after the steps that are on;
-        `bad` (y, x) True: pixels of its file that are hot or dead, of no matter in another shape.
+        `pixels`: those of its file that are spoilt.
         """
         values = np.asarray(counts, np.float32)
         if values.ndim != 2 or 0 in values.shape:
@@ -125,17 +127,19 @@ class Preprocessing:
                 f"a shot must be a 2-D array, not one of shape {values.shape}",
                 mend="Choose the dataset that holds one pattern per shot.",
             )
-        if self.scale is not None and bad is not None and bad.shape == values.shape:
-            mask = ~bad if mask is None else np.asarray(mask, bool) & ~bad
+        mask = None if mask is None else np.asarray(mask, bool)
         if geometry is not None and not (self._uses_beam or _is_on(values.shape, geometry.centre)):
             geometry = replace(geometry, centre=None)
+        beam = None if geometry is None else geometry.centre
+        if self.scale is not None:
+            mask = pixels.good(mask, values.shape)
+            values = pixels.estimated(values, mask, centre_of(values.shape, beam))
         if self.preparation.any:
             made = self.preparation.apply(values, mask, geometry)
             return made.in_the_middle() if self.preparation.centre else made
         good = np.isfinite(values)
         if mask is not None:
-            good &= np.asarray(mask, bool)
-        beam = None if geometry is None else geometry.centre
+            good &= mask
         return Prepared(values, good, centre_of(values.shape, beam))
 
     def reduce(
@@ -143,10 +147,10 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
-        bad: Flags | None = None,
+        pixels: FilePixels = NO_PIXELS,
     ) -> Floats:
         """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts;
-        for `brought`, NaN where no pixel is good. `bad`: as in `prepare`.
+        for `brought`, NaN where no pixel is good. `pixels`: as in `prepare`.
 
         A shot that is not square is first cut to the square about its beam, as near as the plate
         allows; about its middle where no beam is told, or one off the shot, which maps, a flat
@@ -154,7 +158,7 @@ class Preprocessing:
         (no aliasing), linear interpolation where it grows. With the input `correlation`, the map on
         `size` rings.
         """
-        return self.reduce_prepared(self.prepare(counts, mask, geometry, bad))
+        return self.reduce_prepared(self.prepare(counts, mask, geometry, pixels))
 
     def reduce_prepared(self, shot: Prepared) -> Floats:
         """What `prepare` returned, to (size, size) linear counts."""
@@ -213,7 +217,7 @@ class Preprocessing:
         found: FileScale | None = None,
     ) -> Floats:
         """A shot (y, x), of a file of scale `found`, to network input (1, size, size) float32."""
-        return self.input_of(self.prepare(counts, mask, geometry, bad_pixels_of(found)), found)
+        return self.input_of(self.prepare(counts, mask, geometry, pixels_of(found)), found)
 
     def input_of(self, shot: Prepared, found: CountScale | None = None) -> Floats:
         """What `prepare` returned, to the network's input (1, size, size) float32."""
@@ -280,7 +284,7 @@ class Preprocessing:
         """Everything that decides what `reduce` makes."""
         made: list[Any] = [self.size, self.first, self.crop]
         if self.scale is not None:  # below the pedestal, counts are kept as they are
-            made.append("signed, NaN where nothing was seen, without bad pixels")
+            made.append("signed, NaN where nothing was seen, no bad pixels, full ones estimated")
         if self.input == "pattern" and not self.preparation.any:
             return made
         return [*made, self.input, self.preparation.to_dict()]

@@ -32,7 +32,7 @@ from model.online.tally import Tally
 from model.online.watching import watch
 from model.prediction.predict import predict
 from model.preprocessing.count_scale import SAMPLE, CountScale, scales_of
-from model.preprocessing.preparation import PixelStatistics
+from model.preprocessing.file_pixels import PixelSample
 from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
@@ -531,7 +531,7 @@ def anew(reader):
     """The same, as it is opened, of a network that brings counts to a scale."""
     steps = replace(reader.about.preprocessing, scale=CountScale(8.0, 100.0))
     about = replace(reader.about, preprocessing=steps)
-    return replace(reader, about=about, sample=EvenSample(SAMPLE), pixels=PixelStatistics())
+    return replace(reader, about=about, sample=EvenSample(SAMPLE), first=PixelSample())
 
 
 def test_hot_pixels_spoil_the_live_scale_no_longer_than_until_they_are_known(reader, tmp_path):
@@ -543,13 +543,13 @@ def test_hot_pixels_spoil_the_live_scale_no_longer_than_until_they_are_known(rea
     )
     live = anew(reader)
     live.read(hits_of(images[:8]))
-    assert live.bad is None
+    assert live.pixels.bad is None
     assert live.scale.level > 10 * found.level
     for first in range(8, 40, 8):
         live.read(hits_of(images[first : first + 8]))
-        if live.bad is not None:  # eight hits tell it roughly
+        if live.pixels.bad is not None:  # eight hits tell it roughly
             assert live.scale.level == pytest.approx(found.level, rel=0.5)
-    np.testing.assert_array_equal(live.bad[6::12, 6::12], True)
+    np.testing.assert_array_equal(live.pixels.bad[6::12, 6::12], True)
 
 
 def test_a_record_says_of_each_hit_which_part_of_it_the_network_saw(reader, tmp_path):

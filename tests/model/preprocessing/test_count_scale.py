@@ -110,7 +110,7 @@ def test_hot_and_dead_pixels_that_no_mask_tells_of_change_no_input(tmp_path, ste
 
 def test_where_photons_are_few_no_pixel_counts_as_bad(tmp_path, steps):
     images = np.random.default_rng(2).poisson(0.05, (40, SIDE, SIDE))
-    assert scales_of(table_of(tmp_path, "dim.h5", images), steps.seen)[0].bad is None
+    assert scales_of(table_of(tmp_path, "dim.h5", images), steps.seen)[0].pixels.bad is None
 
 
 def test_training_sees_shots_without_the_hot_pixels_of_their_file(tmp_path, steps):
@@ -175,13 +175,13 @@ def test_hot_pixels_that_more_files_of_one_shot_show_leave_the_cache(tmp_path, s
         table_of(tmp_path, f"{n:02d}.h5", image[None])
     files = sorted(tmp_path.glob("[0-9][0-9].h5"))
     few, many = table_of_files(files[:12]), table_of_files(files)
-    assert steps.scales_of(few)[0].bad is None, "too few to tell"
+    assert steps.scales_of(few)[0].pixels.bad is None, "too few to tell"
     for table in (few, many):
         cache = ShotCache.open(tmp_path / "cache", steps, table)
         list(cache.fill(table, np.arange(len(table))))
-    bad = steps.scales_of(many)[0].bad
-    assert bad.any()
-    each = [steps.reduce(counts, mask, None, bad) for _, counts, mask in many.iter_shots()]
+    pixels = steps.scales_of(many)[0].pixels
+    assert pixels.bad.any()
+    each = [steps.reduce(counts, mask, None, pixels) for _, counts, mask in many.iter_shots()]
     np.testing.assert_allclose(cache.read(many, np.arange(40)), each)
 
 
@@ -203,7 +203,7 @@ def test_a_sample_too_large_to_keep_tells_the_same(tmp_path, steps, monkeypatch)
     monkeypatch.setattr(count_scale, "KEPT", 0)
     again = steps.scales_of(table)
     assert again == kept
-    np.testing.assert_array_equal(again[0].bad, kept[0].bad)
+    np.testing.assert_array_equal(again[0].pixels.bad, kept[0].pixels.bad)
 
 
 def test_shots_that_are_all_the_same_still_have_a_scale(tmp_path, steps):

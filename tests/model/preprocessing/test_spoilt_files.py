@@ -1,4 +1,5 @@
-"""Whoever feeds a network leaves out the hot pixels of a file: there is one input for each shot."""
+"""Whoever feeds a network leaves out the hot pixels of a file, and estimates its full ones: there
+is one input for each shot."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from model.prediction.embedding import embed
 from model.prediction.predict import predict
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import SAMPLE, CountScale
+from model.preprocessing.file_pixels import NO_PIXELS
 from model.runs import checkpoint
 from model.runs.recipes import named
 from model.shots.layouts import Geometry
@@ -62,11 +64,14 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "run", preprocessing=SCALED)
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """Of a file with hot pixels that no mask tells of."""
+@pytest.fixture(scope="module", params=["hot", "full"])
+def table(tmp_path_factory, request):
+    """Of a file with hot pixels that no mask tells of, or of a detector full at 60 counts."""
     images, labels = make_shots(SAMPLE, size=80)
-    images[:, 6::12, 6::12] = 4000
+    if request.param == "hot":
+        images[:, 6::12, 6::12] = 4000
+    else:
+        images = np.minimum(images, 60)
     return table_of_file(write_file(tmp_path_factory.mktemp("files") / "a.h5", images, labels))
 
 
@@ -92,14 +97,14 @@ def by_live(table, run, place):
 
 
 @pytest.mark.parametrize("feed", [by_predict, by_embed, by_heat, by_live])
-def test_who_reads_shots_with_a_network_leaves_out_the_hot_pixels_of_their_file(
+def test_who_reads_shots_with_a_network_knows_the_spoilt_pixels_of_their_file(
     tmp_path, table, run, fed, feed
 ):
     feed(table, run, tmp_path)
     compare(np.array(fed), table, run)
 
 
-def test_who_trains_a_network_leaves_out_the_hot_pixels_of_their_file(tmp_path, table, run):
+def test_who_trains_a_network_knows_the_spoilt_pixels_of_their_file(tmp_path, table, run):
     recipe = replace(named("quick"), size=SIZE)
     data = prepare(table, recipe, 0)
     data.preprocessing = checkpoint.describe(run).preprocessing
@@ -109,14 +114,15 @@ def test_who_trains_a_network_leaves_out_the_hot_pixels_of_their_file(tmp_path, 
 
 
 def compare(fed, table, run, rows=None):
-    """Fed is what is to be fed of these rows, and not what is where hot pixels are left in."""
+    """Fed is what is to be fed of these rows, and not with spoilt pixels as they are."""
     steps = checkpoint.describe(run).preprocessing
     (scale,) = steps.scales_of(table)
-    assert scale.bad[6::12, 6::12].all()
+    told = scale.pixels
+    assert told.full < 60 if told.bad is None else told.bad[6::12, 6::12].all()
     each = list(table.iter_shots(rows))
     wanted, spoilt = (
         np.array([steps.apply(counts, mask, None, seen) for _, counts, mask in each])
-        for seen in (scale, replace(scale, bad=None))
+        for seen in (scale, replace(scale, pixels=NO_PIXELS))
     )
     np.testing.assert_allclose(fed, wanted, atol=1e-3)  # the cache holds halves
     assert np.abs(spoilt - wanted).max() > 0.1

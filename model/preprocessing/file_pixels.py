@@ -1,0 +1,150 @@
+"""Pixels of a file that its shots show to be spoilt: hot, dead, or full where the light is bright.
+
+Hot and dead ones are left out. A full one counts no further, and what it missed is estimated: from
+the edge of the full part inwards, light grows with the fourth power of the distance to the beam, as
+the envelope of what a droplet scatters does (Porod's law), until a third of the way to the beam.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.preprocessing.preparation import PixelStatistics
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+FEWEST_SHOTS = 16
+"""Of a sample that tells."""
+DARK = 0.05
+"""Share of the pixels of a shot below its dark level."""
+PLATEAU, BELOW = 0.02, 0.2
+"""Shares of the range of a shot, from its top down, that hold a plateau, and what lies below."""
+FEWEST_FULL = 9
+"""Pixels of a plateau."""
+SHOTS = 0.05
+"""Share of the shots, two at least, that must end in the same plateau."""
+POROD = 4.0
+CORE = 1 / 3
+"""From this share of the way to the beam on, light grows no more."""
+
+
+@dataclass(frozen=True)
+class FilePixels:
+    """bad (y, x) True: hot or dead; None: none, or too few shots to tell. Pixels of `full` counts
+    or more are full."""
+
+    bad: Flags | None = None
+    full: float = math.inf
+
+    @property
+    def words(self) -> list[Any]:
+        """What tells them from others, for names of what was made with them."""
+        bad = None if self.bad is None else _digest(self.bad)
+        return [bad] if self.full == math.inf else [bad, self.full]
+
+    def good(self, mask: Flags | None, shape: tuple[int, ...]) -> Flags | None:
+        """A mask (y, x), True = good, without the bad pixels, which matter in their shape alone."""
+        if self.bad is None or self.bad.shape != shape:
+            return mask
+        return ~self.bad if mask is None else mask & ~self.bad
+
+    def estimated(self, counts: Floats, mask: Flags | None, beam: tuple[float, float]) -> Floats:
+        """Counts (y, x) with an estimate where pixels are full and good; `beam` (y, x)."""
+        full = counts >= self.full
+        if mask is not None:
+            full &= mask
+        if not full.any():
+            return counts
+        from scipy import ndimage
+
+        unknown = full if mask is None else full | ~mask
+        y, x = (slice(max(0, n.min() - 1), n.max() + 2) for n in np.nonzero(full))
+        rows, columns = np.nonzero(full[y, x])
+        beyond = ndimage.distance_transform_edt(np.pad(unknown[y, x], 1))[rows + 1, columns + 1]
+        away = np.hypot(rows + y.start - beam[0], columns + x.start - beam[1])
+        edge = away + beyond
+        made = counts.copy()
+        made[y, x][rows, columns] *= (edge / np.maximum(away, CORE * edge)) ** POROD
+        return made
+
+
+NO_PIXELS = FilePixels()
+
+
+@dataclass(frozen=True)
+class Top:
+    """The brightest part of a shot: its counts, those at which it may begin as a plateau, and
+    whether it is one."""
+
+    counts: float
+    begins: float
+    flat: bool
+
+
+def top_of(counts: npt.NDArray[Any], mask: Flags | None) -> Top | None:
+    """That of a shot (y, x); None where nothing is good. Squares of four pixels count that are all
+    that bright, so that single hot ones do not. Counts of few steps, as of single photons, have no
+    plateau that tells."""
+    values = np.asarray(counts, np.float32)
+    good = np.isfinite(values) if mask is None else mask & np.isfinite(values)
+    if not good.any():
+        return None
+    seen = values[good]
+    values = np.where(good, values, seen.min())
+    four = np.minimum(values[1:], values[:-1])
+    four = np.minimum(four[:, 1:], four[:, :-1])
+    top, dark = float(four.max(initial=seen.min())), float(np.quantile(seen, DARK))
+    plateau, below = (top - share * (top - dark) for share in (PLATEAU, BELOW))
+    steps = np.diff(np.unique(seen[(seen > (top + dark) / 2) & (seen <= top)]))
+    fine = len(steps) > 0 and float(steps.min()) <= PLATEAU * (top - dark)
+    many = int((four >= plateau).sum())
+    flat = fine and many >= FEWEST_FULL and many > int(((seen >= below) & (seen < plateau)).sum())
+    return Top(top, plateau, flat)
+
+
+def full_from(tops: Sequence[Top]) -> float:
+    """Counts from which on the pixels of a file are full, by the brightest parts of a sample of its
+    shots; infinity where they do not end alike."""
+    if not tops:
+        return math.inf
+    brightest = max(tops, key=lambda top: top.counts)
+    alike = [top.begins for top in tops if top.flat and top.counts >= brightest.begins]
+    return float(np.median(alike)) if len(alike) >= max(2, SHOTS * len(tops)) else math.inf
+
+
+@dataclass
+class PixelSample:
+    """Shots of one detector, added one by one, that show its spoilt pixels."""
+
+    statistics: PixelStatistics = field(default_factory=PixelStatistics)
+    tops: list[Top] = field(default_factory=list)
+
+    def add(self, counts: npt.NDArray[Any], mask: Flags | None) -> None:
+        """One more shot (y, x); mask: True = good."""
+        self.statistics.add(counts if mask is None else np.where(mask, counts, 0))
+        top = top_of(counts, mask)
+        if top is not None:
+            self.tops.append(top)
+
+    @property
+    def shots(self) -> int:
+        """How many there are."""
+        return self.statistics.shots
+
+    def pixels(self) -> FilePixels:
+        """What they show; nothing where they are too few to tell."""
+        if self.shots < FEWEST_SHOTS:
+            return NO_PIXELS
+        bad = self.statistics.reference().bad_pixels
+        return FilePixels(bad if bad.any() else None, full_from(self.tops))
+
+
+def _digest(flags: Flags) -> str:
+    return hashlib.blake2b(flags.tobytes(), digest_size=8).hexdigest()
