@@ -55,7 +55,7 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     has read its shots yet.
     """
     merged = project.merged_state()
-    table = project.shot_table(merged=merged)
+    table = project.shot_table(merged)
     source = _source(project, table, unseen)
     found = embeddings.embeddings(source)
     readable = np.isfinite(found.sum(1, dtype=np.float32))
@@ -129,7 +129,7 @@ def class_fractions(project: Project) -> tuple[Fraction, ...]:
     checks pass over them too. Suggestions accepted together count, and it is said how many.
     """
     merged = project.merged_state()
-    table = project.shot_table(merged=merged)
+    table = project.shot_table(merged)
     try:
         found = np.isfinite(embeddings.embeddings(_source(project, table)))
         askable = np.asarray(found.all(1), bool)

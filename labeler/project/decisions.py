@@ -198,8 +198,18 @@ class Decisions:
         self.tally.move(before, after)
         return where
 
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where anybody decided."""
+        return (self.status & LABELLED) > 0
+
+    @property
+    def imported(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where the label is the file's, not yet the person's own."""
+        return (self.file_status & ~self.own_status & LABELLED) > 0
+
     def from_file(self, row: int) -> bool:
-        """True where the labels shown are the file's, not yet the person's own."""
+        """`imported` of one shot."""
         return bool(self.file_status[row] & LABELLED and not self.own_status[row] & LABELLED)
 
     def undecided(self, row: int) -> int:

@@ -33,6 +33,11 @@ class State:
     status: Status
     known: Present
 
+    @classmethod
+    def none(cls, n: int) -> State:
+        """Nothing decided on n shots."""
+        return cls(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
+
     @property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) True where the annotator decided."""

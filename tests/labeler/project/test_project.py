@@ -63,7 +63,7 @@ def test_labels_of_a_file_become_an_annotator_of_their_own(project):
     table = project.shot_table()
     assert table.labelled.all()
     assert table.labels[:, table.class_names.index("Newton Rings")].tolist() == [0, 0, 1]
-    assert not project.shot_table(only_mine=True).labelled.any()
+    assert not project.shot_table(project.merged_state(only_mine=True)).labelled.any()
 
 
 def test_the_person_s_label_wins_over_the_file_s(project):
