@@ -220,14 +220,15 @@ class RunPredictions(Predictions):
         return _box(field)
 
     def broken(self, stage: Stage = "decided") -> Flags:
-        """(N, R) which rule each shot's prediction breaks, hard and soft ones.
+        """(N, R) which rule each shot's prediction breaks, hard and soft ones; a class that the run
+        never learnt breaks none.
 
         Before rule-aware decoding ("alone": every class by its own threshold, as if there were no
         rules), as the run decides, or after it ("decoded"); the paper reads broken rules as the
         sign of a failed generalisation.
         """
         sets, which = np.unique(self.taxonomy.pack(self._labels_at(stage)), return_inverse=True)
-        violations = self.taxonomy.violations(self.taxonomy.unpack(sets))
+        violations = self.taxonomy.violations(self.taxonomy.unpack(sets), self.known)
         return np.asarray(violations[which] & self.readable[:, None])
 
     @cached_property
