@@ -20,7 +20,6 @@ from model.active.audit import DRAW, Fraction, fractions
 from model.active.forecast import Forecast, forecast
 from model.active.prior import Prior
 from model.errors import InputError
-from model.runs.folder import PREDICTIONS
 from model.runs.prior import prior_of
 from model.shots.table import ShotTable
 
@@ -69,16 +68,9 @@ def known(project: Project, unseen: bool = False) -> Evidence:
 
 
 def _source(project: Project, table: ShotTable, unseen: bool = False) -> EmbeddingSource:
-    """That of the run in use, else what the shipped network has read; the other way round where a
-    network is wanted that has `unseen` the labels.
-    """
-    source = embeddings.of_cache(0, project, table)
-    share = embeddings.share_there(source.parts)
-    if project.current_run is not None and not (unseen and share == 1):
-        predictions = project.run_folder(project.current_run) / PREDICTIONS
-        if predictions.is_file():
-            return embeddings.of_run(0, project.taxonomy, len(table), predictions)
-    if not share:
+    """See `embeddings.source_of`; InputError where no network has read the shots."""
+    source = embeddings.source_of(project, table, unseen=unseen)
+    if source.predictions is None and not embeddings.share_there(source.parts):
         raise InputError(
             "no network has read these shots yet",
             file=project.folder,
