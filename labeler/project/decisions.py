@@ -17,6 +17,7 @@ from labeler.project.store.records import (
     FLAGGED,
     LABELLED,
     SKIPPED,
+    Flags,
     Present,
     Rows,
     Status,
@@ -24,7 +25,6 @@ from labeler.project.store.records import (
 )
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
-Flags = npt.NDArray[np.bool_]
 Judge = Callable[[Labels, Labels], Flags]
 """Label sets (S, C) of which the classes (C,) are decided -> (S,), such as
 `Taxonomy.contradictions`."""

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import Decisions, Flags, Judge, judged
-from labeler.project.store.records import LABELLED, Rows, State
+from labeler.project.decisions import Decisions, Judge, judged
+from labeler.project.store.records import LABELLED, Flags, Rows, State
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 Some = Rows | slice

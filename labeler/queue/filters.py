@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labeler.project.decisions import Flags
-from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Flags
 from labeler.queue.facts import ALL, MODEL, ShotFacts, Some
 from model.errors import InputError
 

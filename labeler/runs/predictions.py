@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.project import Project
-from labeler.runs.predictions_base import Choice, Flags, Predictions
+from labeler.project.store.records import Flags
+from labeler.runs.predictions_base import Choice, Predictions
 from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
