@@ -224,10 +224,9 @@ class Suggestions(SessionPart):
         choice = self.queue.choice
         return choice.order == ASKED and not choice.title and self.predictions.instant is not None
 
-    def because(self, row: int | None = None) -> str:
-        """Why a shot is asked, in words: "least sure of Bent"; '' where it is not."""
-        row = self.cursor.row if row is None else row
-        predictions, choice = self.predictions.now, self.queue.choice
+    def because(self) -> str:
+        """Why the shot on screen is asked, in words: "least sure of Bent"; '' where it is not."""
+        row, predictions, choice = self.cursor.row, self.predictions.now, self.queue.choice
         if choice.title or predictions is None or row < 0:
             return ""
         if choice.order == ASKED and self.predictions.instant is not None:
