@@ -20,7 +20,6 @@ from model.active.audit import DRAW, Fraction, fractions
 from model.active.forecast import Forecast, forecast
 from model.active.prior import Prior
 from model.errors import InputError
-from model.runs.folder import PREDICTIONS
 from model.runs.prior import prior_of
 from model.shots.table import ShotTable
 
@@ -55,7 +54,7 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     has read its shots yet.
     """
     merged = project.merged_state()
-    table = project.shot_table(merged=merged)
+    table = project.shot_table(merged)
     source = _source(project, table, unseen)
     found = embeddings.embeddings(source)
     readable = np.isfinite(found.sum(1, dtype=np.float32))
@@ -69,16 +68,9 @@ def known(project: Project, unseen: bool = False) -> Evidence:
 
 
 def _source(project: Project, table: ShotTable, unseen: bool = False) -> EmbeddingSource:
-    """That of the run in use, else what the shipped network has read; the other way round where a
-    network is wanted that has `unseen` the labels.
-    """
-    source = embeddings.of_cache(0, project, table)
-    share = embeddings.share_there(source.parts)
-    if project.current_run is not None and not (unseen and share == 1):
-        predictions = project.run_folder(project.current_run) / PREDICTIONS
-        if predictions.is_file():
-            return embeddings.of_run(0, project.taxonomy, len(table), predictions)
-    if not share:
+    """See `embeddings.source_of`; InputError where no network has read the shots."""
+    source = embeddings.source_of(project, table, unseen=unseen)
+    if source.predictions is None and not embeddings.share_there(source.parts):
         raise InputError(
             "no network has read these shots yet",
             file=project.folder,
@@ -129,7 +121,7 @@ def class_fractions(project: Project) -> tuple[Fraction, ...]:
     checks pass over them too. Suggestions accepted together count, and it is said how many.
     """
     merged = project.merged_state()
-    table = project.shot_table(merged=merged)
+    table = project.shot_table(merged)
     try:
         found = np.isfinite(embeddings.embeddings(_source(project, table)))
         askable = np.asarray(found.all(1), bool)

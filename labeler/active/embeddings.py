@@ -17,6 +17,7 @@ from labeler.project.folder import CACHE
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
+from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import open_predictions
 from model.runs.recipes import shipped_network
 from model.taxonomy.taxonomy import Taxonomy
@@ -38,6 +39,26 @@ def of_cache(number: int, project: Project, table: ShotTable) -> EmbeddingSource
     return EmbeddingSource(
         number, project.taxonomy, len(table), shipped_network(), None, tuple(parts)
     )
+
+
+def source_of(
+    project: Project, table: ShotTable | None = None, *, unseen: bool = False
+) -> EmbeddingSource:
+    """Those of the run in use, once it has predicted the shots; before that, what the shipped
+    network has read so far, which may be nothing.
+
+    `unseen`: the other way round where the shipped network has read all shots, for it saw none of
+    the labels.
+    """
+    number = project.current_run
+    run = None if number is None else project.run_folder(number) / PREDICTIONS
+    in_use = None
+    if run is not None and run.is_file():
+        in_use = of_run(0, project.taxonomy, project.n_shots, run)
+    if in_use is not None and not unseen:
+        return in_use
+    cache = of_cache(0, project, project.shot_table() if table is None else table)
+    return cache if in_use is None or share_there(cache.parts) == 1 else in_use
 
 
 def parts_of(project: Project, table: ShotTable) -> list[Part]:

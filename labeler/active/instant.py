@@ -21,7 +21,8 @@ from labeler.active.messages import (
     LayoutRequest,
     NeighbourRequest,
 )
-from labeler.runs.predictions_base import Flags, Predictions, Rows
+from labeler.project.store.records import Flags, Rows
+from labeler.runs.predictions_base import Predictions
 from model.active.head import Held
 from model.errors import InputError, counted
 from model.processes import Worker

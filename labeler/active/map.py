@@ -27,7 +27,6 @@ from model.errors import counted
 from model.events import Event, Stop, event
 from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import key_of
-from model.runs.folder import PREDICTIONS
 
 Floats = npt.NDArray[np.float32]
 DAMAGED = (
@@ -109,23 +108,13 @@ def save(path: Path, made: ShotMap) -> None:
     )
 
 
-def source_of(project: Project) -> EmbeddingSource:
-    """The embeddings that a project's map is made of."""
-    number = project.current_run
-    if number is not None:
-        path = Path(project.run_folder(number)) / PREDICTIONS
-        if path.is_file():
-            return embeddings.of_run(1, project.taxonomy, project.n_shots, path)
-    return embeddings.of_cache(1, project, project.shot_table())
-
-
 def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
     """Lay out all shots and propose clusters; reads the shots first where no network has.
 
     Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
     the labels, where there are enough) or `cancelled`.
     """
-    source = source_of(project)
+    source = embeddings.source_of(project)
     if source.predictions is None and embeddings.share_there(source.parts) < 1:
         from model.prediction.embedding import embed
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import Decisions
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.project.store.records import Rows
@@ -44,8 +43,7 @@ class Selection:
         for names, wanted in ((self.having, True), (self.lacking, False)):
             for column in project.taxonomy.columns(names):
                 has = (state.present >> int(column)) & 1 > 0
-                known = -1 if state.known is None else state.known
-                decided = state.labelled & ((known >> int(column)) & 1 > 0)
+                decided = state.labelled & ((state.known >> int(column)) & 1 > 0)
                 chosen &= has & state.labelled if wanted else decided & ~has
         if self.labelled:
             chosen &= state.labelled
@@ -78,11 +76,11 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     """The shots of a saved queue, or of one condition; InputError where there is none such."""
     store = project.store
     who = project.annotator if annotator is None else annotator
-    own, files = store.load_state(who), project.imported_state()
-    table = project.shot_table(who)
+    decided = project.merged_state(who)
+    table = project.shot_table(decided)
     states = {a.name: a.id for a in store.annotators()}
     known = ShotFacts(
-        Decisions(own.present, own.status, files.present, files.status, own.known, files.known),
+        decided,
         project.taxonomy,
         predictions_of(project)[0],
         tuple(info.name for info in project.sources),

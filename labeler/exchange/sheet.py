@@ -135,8 +135,8 @@ def sheet_of(
 ) -> LabelSheet:
     """The labels of a project as training sees them."""
     who = project.annotator if annotator is None else annotator
-    table = project.shot_table(who, only_mine=only_mine)
     merged = project.merged_state(who, only_mine=only_mine)
+    table = project.shot_table(merged)
     own = origins(project.store.database, who)
     return LabelSheet(
         class_names=table.class_names,

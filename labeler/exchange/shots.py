@@ -44,7 +44,8 @@ def export_shots(
     out = Path(out)
     plain = out.suffix.lower() != ".cxi"
     check_place(out, [info.path for info in project.sources], force=force)
-    table, state = project.shot_table(annotator), project.merged_state(annotator)
+    state = project.merged_state(annotator)
+    table = project.shot_table(state)
     parts = list(parts_of(table, np.asarray(rows, np.int64)))
     if plain and len(parts) > 1:
         sizes = ", ".join(f"{p.info.shape[0]} × {p.info.shape[1]}" for p in parts)

@@ -23,7 +23,7 @@ from labeler.exchange.as_cxi import (
     write_tags,
 )
 from labeler.exchange.as_hdf5 import TEXT
-from labeler.project.project import Merged
+from labeler.project.decisions import Decisions
 from labeler.project.store.records import Rows
 from model.errors import InputError
 from model.shots.layouts.base import JOULES_PER_EV
@@ -160,7 +160,7 @@ class Stack:
         for number in np.unique(of).tolist():
             yield self.table.sources[number], self.table.index_of[self.rows[of == number]]
 
-    def describe(self, state: Merged) -> None:
+    def describe(self, state: Decisions) -> None:
         """Labels, where the shots come from, and the numbers that their files have for them."""
         labels, labelled = self.table.labels[self.rows], state.labelled[self.rows]
         if self.plain:

@@ -12,14 +12,14 @@ from datetime import date
 import numpy as np
 
 from labeler.project.backups import write_taxonomy
-from labeler.project.decisions import by_known
+from labeler.project.decisions import judged
 from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
 from model.errors import InputError, counted
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.edits import ClassEntry
-from model.taxonomy.taxonomy import Rule, Taxonomy
+from model.taxonomy.taxonomy import Labels, Rule, Taxonomy
 from model.taxonomy.toml import loads
 
 FIRST = 5
@@ -154,14 +154,16 @@ def shots_with(project: Project, name: str) -> int:
 def shots_against(project: Project, rule: Rule) -> list[int]:
     """Rows of the shots on which anybody's labels break a rule of these classes."""
     taxonomy = Taxonomy("", project.taxonomy.classes, [rule])
+
+    def breaks(labels: Labels, decided: Labels) -> Labels:
+        return np.asarray(taxonomy.violations(labels, decided)[:, 0])
+
     found = np.zeros(project.n_shots, bool)
     for annotator in project.store.annotators():
         state = project.store.load_state(annotator.id)
         decided = np.flatnonzero(state.labelled)
-        for known, at in by_known(state.known[decided]):
-            sets, which = np.unique(state.present[decided[at]], return_inverse=True)
-            broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(known))
-            found[decided[at]] |= broken[which, 0]
+        sets = state.present[decided], state.known[decided]
+        found[decided] |= judged(breaks, taxonomy, *sets)
     return np.flatnonzero(found).tolist()
 
 

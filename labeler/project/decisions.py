@@ -17,6 +17,7 @@ from labeler.project.store.records import (
     FLAGGED,
     LABELLED,
     SKIPPED,
+    Flags,
     Present,
     Rows,
     Status,
@@ -24,6 +25,9 @@ from labeler.project.store.records import (
 )
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
+Judge = Callable[[Labels, Labels], Flags]
+"""Label sets (S, C) of which the classes (C,) are decided -> (S,), such as
+`Taxonomy.contradictions`."""
 FEW_BITS = 1 << 16
 """Label sets below this are counted by a table of all of them instead of by sorting."""
 STATES = 8
@@ -40,6 +44,16 @@ def by_known(known: Present) -> Iterator[tuple[int, Rows | slice]]:
     masks, which = np.unique(known, return_inverse=True)
     for k, mask in enumerate(masks.tolist()):
         yield mask, np.flatnonzero(which == k)
+
+
+def judged(judge: Judge, taxonomy: Taxonomy, present: Present, known: Present) -> Flags:
+    """(n,) what `judge` says of shots with the classes `present` (n,), of which `known` (n,) are
+    decided; it is asked once for each different pair of them."""
+    found = np.zeros(len(present), bool)
+    for mask, at in by_known(known):
+        sets, which = _different(present[at])
+        found[at] = judge(taxonomy.unpack(sets), taxonomy.unpack(mask))[which]
+    return found
 
 
 class Tally:
@@ -132,6 +146,16 @@ def _sets_of(present: Present) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
     return np.unique(present, return_counts=True)
 
 
+def _different(present: Present) -> tuple[Present, npt.NDArray[np.intp]]:
+    """Different label sets, and which of them each shot has."""
+    if len(present) > FEW_BITS and int(present.max()) < FEW_BITS:
+        sets, _ = _sets_of(present)
+        place = np.zeros(int(sets[-1]) + 1, np.intp)
+        place[sets] = np.arange(len(sets))
+        return sets, place[present]
+    return np.unique(present, return_inverse=True)
+
+
 @dataclass
 class Decisions:
     """Present classes as bits (N,) and status bits (N,) of a person and of the files' labels.
@@ -198,8 +222,18 @@ class Decisions:
         self.tally.move(before, after)
         return where
 
+    @property
+    def labelled(self) -> Flags:
+        """(N,) True where anybody decided."""
+        return (self.status & LABELLED) > 0
+
+    @property
+    def imported(self) -> Flags:
+        """(N,) True where the label is the file's, not yet the person's own."""
+        return (self.file_status & ~self.own_status & LABELLED) > 0
+
     def from_file(self, row: int) -> bool:
-        """True where the labels shown are the file's, not yet the person's own."""
+        """`imported` of one shot."""
         return bool(self.file_status[row] & LABELLED and not self.own_status[row] & LABELLED)
 
     def undecided(self, row: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ import numpy.typing as npt
 from labeler.project import backups, people
 from labeler.project import create as making
 from labeler.project import folder as layout
+from labeler.project.decisions import Decisions
 from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, RunInfo
-from labeler.project.store import LABELLED, Store, StoredSource
+from labeler.project.store import Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.facts import mended_in_words
-from labeler.project.store.records import Present, Status, StoreState
+from labeler.project.store.records import State, StoreState
 from labeler.project.store.timeline import given_together
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
@@ -37,25 +38,6 @@ from model.taxonomy.toml import load, loads
 
 WITHOUT = "sources.without"
 """Where a project keeps which sources it goes on without."""
-
-
-@dataclass(frozen=True)
-class Merged:
-    """Labels of a person, and where the person decided nothing, those that came with the files.
-
-    `imported` (N,) is True where the label is a file's.
-    """
-
-    present: Present
-    status: Status
-    imported: npt.NDArray[np.bool_]
-    known: Present | None = None
-    """Bits of the classes that were decided; None where all were. One added later is not."""
-
-    @property
-    def labelled(self) -> npt.NDArray[np.bool_]:
-        """(N,) True where anybody decided."""
-        return np.asarray((self.status & LABELLED) != 0)
 
 
 class Project:
@@ -354,48 +336,32 @@ class Project:
             raise InputError(what, file=self.folder, mend=mend)
         self._annotator = annotator
 
-    def imported_state(self) -> Merged:
+    def imported_state(self) -> State:
         """The labels that came with the files, later imports over earlier ones."""
-        n = self.n_shots
-        present, status, known = np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64)
-        found = Merged(present, status, np.zeros(n, bool), known)
+        found = State.none(self.n_shots)
         for annotator in self.store.annotators():
-            if annotator.kind != "import":
-                continue
-            state = self.store.load_state(annotator.id)
-            found.present[state.labelled] = state.present[state.labelled]
-            found.status[state.labelled] = state.status[state.labelled]
-            known[state.labelled] = state.known[state.labelled]
-        found.imported[:] = found.labelled
+            if annotator.kind == "import":
+                state = self.store.load_state(annotator.id)
+                found.present[state.labelled] = state.present[state.labelled]
+                found.status[state.labelled] = state.status[state.labelled]
+                found.known[state.labelled] = state.known[state.labelled]
         return found
 
-    def merged_state(self, annotator: int | None = None, *, only_mine: bool = False) -> Merged:
+    def merged_state(self, annotator: int | None = None, *, only_mine: bool = False) -> Decisions:
         """The person's labels, falling back shot by shot to imported ones unless `only_mine`."""
         own = self.store.load_state(self.annotator if annotator is None else annotator)
-        if only_mine:
-            return Merged(own.present, own.status, np.zeros(len(own.status), bool), own.known)
-        files = self.imported_state()
-        assert files.known is not None
-        imported = files.labelled & ~own.labelled
-        return Merged(
-            present=np.where(imported, files.present, own.present),
-            status=np.where(imported, files.status | own.status, own.status),
-            imported=imported,
-            known=np.where(imported, files.known, own.known),
+        files = State.none(len(own.status)) if only_mine else self.imported_state()
+        every = (1 << len(self.taxonomy)) - 1 & ~self.store.retired
+        return Decisions(
+            own.present, own.status, files.present, files.status, own.known, files.known, every
         )
 
-    def shot_table(
-        self,
-        annotator: int | None = None,
-        *,
-        only_mine: bool = False,
-        merged: Merged | None = None,
-    ) -> ShotTable:
+    def shot_table(self, merged: Decisions | None = None) -> ShotTable:
         """Every shot with its label as training sees it; contradictions are for the trainer.
 
-        `merged`, where someone has loaded it already, spares reading a million labels again.
+        `merged`, where someone has loaded it already or wants other labels than `merged_state()`.
         """
-        merged = merged or self.merged_state(annotator, only_mine=only_mine)
+        merged = merged or self.merged_state()
         labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))
         table = make_table(
             self.sources,
@@ -404,7 +370,7 @@ class Project:
             merged.labelled,
             self.store.roles(),
             self.taxonomy,
-            None if merged.known is None else self.taxonomy.unpack(merged.known | merged.present),
+            self.taxonomy.unpack(merged.known | merged.present),
         )
         return replace(table, came=merged.imported)
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from labeler import version
-from labeler.project.project import Merged, Project
+from labeler.project.decisions import Decisions
+from labeler.project.project import Project
 from labeler.project.store import FLAGGED, SKIPPED
+from labeler.project.store.records import State
 from labeler.shots.geometry import in_words
 from model.taxonomy.taxonomy import Labels
 
@@ -79,7 +81,7 @@ def source_facts(project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:
+def violations(project: Project, merged: Decisions) -> list[dict[str, Any]]:
     """For every rule: its text, severity, how many shots break it, the first of them (from 1)."""
     rows = np.flatnonzero(merged.labelled)
     broken = project.taxonomy.violations(*_labels_and_known(project, merged))
@@ -94,18 +96,17 @@ def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:
     ]
 
 
-def _per_class(project: Project, state: Merged) -> dict[str, int]:
+def _per_class(project: Project, state: Decisions | State) -> dict[str, int]:
     labels = project.taxonomy.unpack(state.present[state.labelled])
     taxonomy = project.taxonomy
     return {taxonomy.names[c]: int(labels[:, c].sum()) for c in taxonomy.order}
 
 
-def _contradictions(project: Project, merged: Merged) -> int:
+def _contradictions(project: Project, merged: Decisions) -> int:
     return int(project.taxonomy.contradictions(*_labels_and_known(project, merged)).sum())
 
 
-def _labels_and_known(project: Project, merged: Merged) -> tuple[Labels, Labels]:
+def _labels_and_known(project: Project, merged: Decisions) -> tuple[Labels, Labels]:
     """(labelled, C) each: what the labelled shots have, and which classes are decided on them."""
-    known = np.full(len(merged.present), -1) if merged.known is None else merged.known
     unpack = project.taxonomy.unpack
-    return unpack(merged.present[merged.labelled]), unpack(known[merged.labelled])
+    return unpack(merged.present[merged.labelled]), unpack(merged.known[merged.labelled])

@@ -57,7 +57,6 @@ def readers_of(project: Project) -> Readers:
     ]
     files = project.imported_state()
     every = [(name, s.labelled, s.present, s.known) for name, s in found]
-    assert files.known is not None
     every.append((WITH_THE_FILES, files.labelled, files.present, files.known))
     every = [item for item in every if item[1].any()]
     n = project.n_shots

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labeler.project.decisions import Tally, by_known
+from labeler.project.decisions import Tally, by_known, judged
 from labeler.project.store.records import LABELLED, Present, Rows, Status
-from model.taxonomy.taxonomy import Rule, Taxonomy
+from model.taxonomy.taxonomy import Labels, Rule, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,11 @@ def rows_that_break(
     """The labelled shots that break one rule."""
     labelled = np.flatnonzero((status & LABELLED) != 0)
     said = np.full(len(labelled), -1, np.int64) if known is None else known[labelled]
-    found = [labelled[:0]]
-    for mask, at in by_known(said):
-        mine = labelled[at]
-        sets = np.unique(present[mine])
-        broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(mask))
-        found.append(mine[np.isin(present[mine], sets[broken[:, rule_index]])])
-    return np.sort(np.concatenate(found))
+
+    def breaks(labels: Labels, decided: Labels) -> Labels:
+        return np.asarray(taxonomy.violations(labels, decided)[:, rule_index])
+
+    return labelled[judged(breaks, taxonomy, present[labelled], said)]
 
 
 def mended(

@@ -12,14 +12,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import FEW_BITS, Decisions, by_known
-from labeler.project.store.records import LABELLED, Rows, State
+from labeler.project.decisions import Decisions, Judge, judged
+from labeler.project.store.records import LABELLED, Flags, Rows, State
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 Some = Rows | slice
 """Rows that are asked about; `ALL` of them without copying anything."""
 ALL = slice(None)
-Flags = npt.NDArray[np.bool_]
 Numbers = Mapping[str, npt.NDArray[np.floating]]
 MODEL = "model"
 """What a filter or an order needs that looks at a run's predictions."""
@@ -88,28 +87,9 @@ class ShotFacts:
         bit = np.int64(1) << class_index
         return self.labelled(rows) & ((self.decided.known[rows] & bit) != 0)
 
-    def judged(
-        self, judge: Callable[[Labels, Labels], npt.NDArray[np.bool_]], rows: Some = ALL
-    ) -> Flags:
-        """What `judge` says of labels (S, C) of which the classes (C,) are known -> (S,), for
-        decided shots; one look a set."""
-        present, labelled = self.decided.present[rows], self.labelled(rows)
-        where, found = np.flatnonzero(labelled), np.zeros(len(present), bool)
-        for mask, at in by_known(self.decided.known[rows][where]):
-            some, known = where[at], self.taxonomy.unpack(mask)
-            found[some] = self._each_set(present[some], judge, known)
+    def judged(self, judge: Judge, rows: Some = ALL) -> Flags:
+        """What `judge` says of the labels of decided shots; False for all others."""
+        present, known = self.decided.present[rows], self.decided.known[rows]
+        found = self.labelled(rows)
+        found[found] = judged(judge, self.taxonomy, present[found], known[found])
         return found
-
-    def _each_set(
-        self,
-        present: npt.NDArray[np.int64],
-        judge: Callable[[Labels, Labels], npt.NDArray[np.bool_]],
-        known: Labels,
-    ) -> Flags:
-        if len(present) > FEW_BITS and int(present.max()) < FEW_BITS:
-            sets = np.flatnonzero(np.bincount(present))
-            answers = np.zeros(int(sets[-1]) + 1, bool)
-            answers[sets] = judge(self.taxonomy.unpack(sets), known)
-            return answers[present]
-        sets, which = np.unique(present, return_inverse=True)
-        return np.asarray(judge(self.taxonomy.unpack(sets), known)[which])

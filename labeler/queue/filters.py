@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.queue.facts import ALL, MODEL, Flags, ShotFacts, Some
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Flags
+from labeler.queue.facts import ALL, MODEL, ShotFacts, Some
 from model.errors import InputError
 
 Test = Callable[[ShotFacts, str, Some], Flags]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from labeler.project.store.records import Rows
-from labeler.queue.facts import ALL, Flags, ShotFacts, Some
+from labeler.project.store.records import Flags, Rows
+from labeler.queue.facts import ALL, ShotFacts, Some
 from labeler.queue.filters import ALL_SHOTS, FILTERS, Filter, fits, meant, passes, text_of
 from labeler.queue.orders import FILE, ORDERS, Order, order_of, sort
 from model.errors import InputError

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from labeler.project.store.records import Rows
 from model.active import head
 from model.errors import InputError
 from model.events import Event, Stop, event
@@ -25,7 +26,6 @@ from model.runs.promotion import Answers
 from model.runs.recipes import shipped_network
 from model.shots.table import ShotTable
 
-Rows = npt.NDArray[np.int64]
 INSTANT, CONSTANT = "the instant model", "a constant answer"
 
 

@@ -10,11 +10,9 @@ import numpy.typing as npt
 
 from labeler.project.decisions import Decisions
 from labeler.project.project import Project
-from labeler.project.store.records import LABELLED, Status, passed_over
+from labeler.project.store.records import LABELLED, Flags, Status, passed_over
 from labeler.runs.training_choices import usable_shots
 from model.training.roles import Marks, number_judging, random_checks
-
-Flags = npt.NDArray[np.bool_]
 
 
 def checks_for(marks: Marks, status: Status, readable: Flags | None) -> npt.NDArray[np.int64]:

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.project import Project
-from labeler.runs.predictions_base import Choice, Flags, Predictions
+from labeler.project.store.records import Flags
+from labeler.runs.predictions_base import Choice, Predictions
 from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
@@ -63,34 +64,48 @@ class RunPredictions(Predictions):
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
         self.path = path
         self.taxonomy = taxonomy
+        self._bytes = _Bytes(path)
+        attrs = file.attrs
+        self.run = _text(attrs.get("run", path.parent.name))
+        self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
+        self.recipe = _text(attrs.get("recipe", ""))
+        self.fingerprint = _text(attrs.get("fingerprint", ""))
+        self.input = _text(attrs.get("input", "pattern"))
+        self._read_answers(file)
+        self._read_field(file)
+        self._find_maps(file)
+        self._logits = _Rows(file["logits"], self._bytes) if "logits" in file else None
+        if "embeddings" not in file:
+            raise ValueError("it has no embeddings")
+
+    def _read_answers(self, file: h5py.File) -> None:
+        """Probabilities, thresholds and decisions, from the file's classes to the taxonomy's."""
         names = [_text(name) for name in file.attrs["class_names"]]
-        theirs = [k for k, name in enumerate(names) if taxonomy.knows(name)]
-        ours = taxonomy.columns([names[k] for k in theirs] or names, path)
-        c = len(taxonomy)
+        theirs = [k for k, name in enumerate(names) if self.taxonomy.knows(name)]
+        ours = self.taxonomy.columns([names[k] for k in theirs] or names, self.path)
+        n, c = len(file["probabilities"]), len(self.taxonomy)
         self._column = np.full(c, -1)
+        """(C,) which column of the file is a class; -1 for one that the run never learnt."""
         self._column[ours] = theirs
         self.known: Flags = self._column >= 0
         gone = len(names) - len(theirs)  # a class that was added, learnt and taken back
         self._check(file["probabilities"], len(names), len(set(ours.tolist())) + gone)
-        n = len(file["probabilities"])
         self.readable: Flags = np.ones(n, bool)
         if "readable" in file:
             self.readable = np.asarray(file["readable"][()], bool)
-        self.probabilities: npt.NDArray[np.float32] = np.zeros((n, c), np.float32)
+        self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
         self.thresholds[ours] = np.broadcast_to(file.attrs["thresholds"], len(names))[theirs]
+        if not np.isfinite(self.thresholds).all():
+            raise ValueError("thresholds that are no numbers")
+        self.probabilities: npt.NDArray[np.float32] = np.zeros((n, c), np.float32)
         self.decided: Flags = np.zeros((n, c), bool)
         for start in range(0, n, AT_ONCE):
             self._take(file, ours, theirs, slice(start, start + AT_ONCE))
-        self._bytes = _Bytes(path)
-        self._maps: dict[str, tuple[_Rows, _Rows | None]] = {}
-        for form in FORMS:
-            maps, scale = names_of_form(form)
-            if maps in file:
-                scales = _Rows(file[scale], self._bytes) if scale in file else None
-                self._maps[form] = (_Rows(file[maps], self._bytes), scales)
-        self._logits = _Rows(file["logits"], self._bytes) if "logits" in file else None
-        self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
+
+    def _read_field(self, file: h5py.File) -> None:
+        """What the network saw of each shot, and which part of that its cells cover."""
+        n = len(self)
         field = np.array(file.attrs.get("field", FULL_FIELD), float)
         self._fields = file["field"][()] if "field" in file else np.broadcast_to(field, (n, 4))
         if not all((f[:, 2:] > f[:, :2]).all() for f in (self._fields, field[None])):
@@ -98,18 +113,20 @@ class RunPredictions(Predictions):
         cells = np.array(file.attrs.get("cells", field), float)
         first, last = np.tile(field[:2], 2), np.tile(field[2:], 2)
         self._cells_box = _box((cells - first) / (last - first))
-        self.input = _text(file.attrs.get("input", "pattern"))
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
-        self.run = _text(file.attrs.get("run", path.parent.name))
-        self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
-        self.recipe = _text(file.attrs.get("recipe", ""))
-        self.fingerprint = _text(file.attrs.get("fingerprint", ""))
+        if not np.isfinite(self._shift).all():
+            raise ValueError("shifts that are no numbers")
+
+    def _find_maps(self, file: h5py.File) -> None:
+        """Where the heatmaps of each form lie, with their scales."""
+        self._maps: dict[str, tuple[_Rows, _Rows | None]] = {}
+        for form in FORMS:
+            maps, scale = names_of_form(form)
+            if maps in file:
+                scales = _Rows(file[scale], self._bytes) if scale in file else None
+                self._maps[form] = (_Rows(file[maps], self._bytes), scales)
         if FORMS[0] not in self._maps:
             raise ValueError("it has no heatmaps")
-        if "embeddings" not in file:
-            raise ValueError("it has no embeddings")
-        if not (np.isfinite(self._shift).all() and np.isfinite(self.thresholds).all()):
-            raise ValueError("shifts or thresholds that are no numbers")
 
     @classmethod
     def open(
@@ -220,14 +237,15 @@ class RunPredictions(Predictions):
         return _box(field)
 
     def broken(self, stage: Stage = "decided") -> Flags:
-        """(N, R) which rule each shot's prediction breaks, hard and soft ones.
+        """(N, R) which rule each shot's prediction breaks, hard and soft ones; a class that the run
+        never learnt breaks none.
 
         Before rule-aware decoding ("alone": every class by its own threshold, as if there were no
         rules), as the run decides, or after it ("decoded"); the paper reads broken rules as the
         sign of a failed generalisation.
         """
         sets, which = np.unique(self.taxonomy.pack(self._labels_at(stage)), return_inverse=True)
-        violations = self.taxonomy.violations(self.taxonomy.unpack(sets))
+        violations = self.taxonomy.violations(self.taxonomy.unpack(sets), self.known)
         return np.asarray(violations[which] & self.readable[:, None])
 
     @cached_property

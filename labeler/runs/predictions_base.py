@@ -11,12 +11,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.store.records import LABELLED
+from labeler.project.store.records import LABELLED, Flags, Rows
 from model.active.head import Held
 from model.taxonomy.taxonomy import Taxonomy
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 AT_ONCE = 16_384
 """Shots whose margins are looked at together: what a processor keeps near."""
 Choice = Literal["hits", "false", "missed", "certain", "unsure", "labelled"]

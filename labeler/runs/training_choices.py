@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import Decisions, Tally, by_known
+from labeler.project.decisions import Decisions, Tally, judged
 from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import RunReport
 from model.errors import counted
@@ -95,12 +95,8 @@ def lacking(taxonomy: Taxonomy, tally: Tally) -> str:
 def usable_shots(taxonomy: Taxonomy, labels: Decisions) -> npt.NDArray[np.intp]:
     """Rows that a training would use: decided and breaking no hard rule."""
     decided = np.flatnonzero(labels.status & LABELLED)
-    legal = np.zeros(len(decided), bool)
-    for mask, at in by_known(labels.known[decided]):
-        sets, which = np.unique(labels.present[decided[at]], return_inverse=True)
-        broken = taxonomy.contradictions(taxonomy.unpack(sets), taxonomy.unpack(mask))
-        legal[at] = ~broken[which]
-    return decided[legal]
+    sets = labels.present[decided], labels.known[decided]
+    return decided[~judged(taxonomy.contradictions, taxonomy, *sets)]
 
 
 def expected_seconds(

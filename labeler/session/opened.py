@@ -11,9 +11,8 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project.decisions import Decisions
 from labeler.project.preparation import preparation_of
-from labeler.project.project import Merged, Project
+from labeler.project.project import Project
 from labeler.project.store.connection import SENSELESS, senseless
-from labeler.project.store.records import LABELLED
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
@@ -98,8 +97,8 @@ def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, Le
     try:
         annotator = project.annotator
         row, levels = _place_of(project, annotator)
-        decided = _decisions_of(project, annotator)
-        table = project.shot_table(merged=_merged(decided))
+        decided = project.merged_state(annotator)
+        table = project.shot_table(decided)
     except SENSELESS as error:
         project.close()
         raise senseless(project.folder, error) from error
@@ -143,23 +142,3 @@ def _place_of(project: Project, annotator: int) -> tuple[int, tuple[float, float
     if not isinstance(levels, list) or len(levels) != 2:
         return row, None
     return row, (float(levels[0]), float(levels[1]))
-
-
-def _merged(decided: Decisions) -> Merged:
-    """The same decisions in the project's own words."""
-    imported = (decided.file_status & ~decided.own_status & LABELLED) > 0
-    return Merged(decided.present, decided.status, imported, decided.known)
-
-
-def _decisions_of(project: Project, annotator: int) -> Decisions:
-    """The person's decisions over the labels that came with the files."""
-    files, own = project.imported_state(), project.store.load_state(annotator)
-    return Decisions(
-        own.present,
-        own.status,
-        files.present,
-        files.status,
-        own.known,
-        files.known,
-        (1 << len(project.taxonomy)) - 1 & ~project.store.retired,
-    )

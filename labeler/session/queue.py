@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
+from labeler.active import embeddings
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.project import people
@@ -175,7 +176,7 @@ class Queue(SessionPart):
         if not any((self.opened.folder / CACHE).glob("map-*.npz")):
             return
         try:
-            source = map_file.source_of(self.opened.project)
+            source = embeddings.source_of(self.opened.project)
             path = map_file.path_of(self.opened.folder, source)
         except (InputError, OSError) as error:
             log.warning("the clusters of the map are not known: %s", error)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +26,7 @@ from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
 from model.active.head import FEWEST_LABELS
 from model.errors import counted
+from model.metrics.bounds import most_wrong
 from model.shots.table import TRAINING
 from model.taxonomy import taxonomy as taxonomies
 
@@ -83,28 +83,6 @@ class Sure:
         about = f"{about} wrong, at most" if k >= ENOUGH else "at most"
         of = "" if k >= ENOUGH else " wrong"
         return f"{shots}: {about} {self.most:,}{of} (counted on {counted(k, 'label')})"
-
-
-def most_wrong(missed: int, checked: int, n: int) -> int:
-    """How many of n shots are wrong at most, with 95 %, where `missed` of `checked` others are.
-
-    Exact where both were drawn alike (Konijn 1973): of more wrong ones among all, so few would be
-    among the checked with less than 5 %, by the hypergeometric distribution.
-    """
-
-    def chance(wrong: int) -> float:
-        each = [
-            _ways(checked, k) + _ways(n, missed + wrong - k) - _ways(checked + n, missed + wrong)
-            for k in range(max(0, missed + wrong - n), missed + 1)
-        ]
-        return sum(map(math.exp, each))
-
-    return bisect_left(range(n), True, key=lambda wrong: chance(wrong + 1) < 0.05)
-
-
-def _ways(of: int, some: int) -> float:
-    """Logarithm of the number of ways to choose."""
-    return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)
 
 
 class Suggestions(SessionPart):
@@ -224,10 +202,9 @@ class Suggestions(SessionPart):
         choice = self.queue.choice
         return choice.order == ASKED and not choice.title and self.predictions.instant is not None
 
-    def because(self, row: int | None = None) -> str:
-        """Why a shot is asked, in words: "least sure of Bent"; '' where it is not."""
-        row = self.cursor.row if row is None else row
-        predictions, choice = self.predictions.now, self.queue.choice
+    def because(self) -> str:
+        """Why the shot on screen is asked, in words: "least sure of Bent"; '' where it is not."""
+        row, predictions, choice = self.cursor.row, self.predictions.now, self.queue.choice
         if choice.title or predictions is None or row < 0:
             return ""
         if choice.order == ASKED and self.predictions.instant is not None:

@@ -5,7 +5,6 @@ It holds no labels and no shots: those are the session's. It never loads torch.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import signal
 import sys
@@ -56,16 +55,8 @@ from model.errors import InputError
 
 log = logging.getLogger("airylabel")
 
-TABS = {
-    "Label": "label.view.LabelView",
-    "Grid": "grid.view.GridView",
-    "Learn": "learn.view.LearnView",
-    "Inspect": "inspect.view.InspectView",
-    "Map": "map.view.MapView",
-    "Quality": "quality.view.QualityView",
-    "Live": "live.view.LiveView",
-}
-"""The views and where each is made, when it is first wanted; Label is always there."""
+TABS = ("Label", "Grid", "Learn", "Inspect", "Map", "Quality", "Live")
+"""The views, in the order of the top bar."""
 SMALLEST, COMFORTABLE = (1000, 640), (1280, 800)
 FRAME = 4
 """Of the frame that a desktop draws around the window, at one side."""
@@ -225,6 +216,11 @@ class MainWindow(QMainWindow):
         return self.views[self.tab].selection
 
     @property
+    def host(self) -> QWidget:
+        """Over which widget dialogs of commands lie: this one."""
+        return self
+
+    @property
     def target(self) -> LabelTarget:
         """Who takes commands on shots: the selection in front, else the shot on screen."""
         return self.selection or self.session.labelling
@@ -254,9 +250,7 @@ class MainWindow(QMainWindow):
         if self.session.opened is None:
             return
         if name not in self.views:
-            module, kind = TABS[name].rsplit(".", 1)
-            made = getattr(importlib.import_module(f"labeler.window.{module}"), kind)
-            view = self.views[name] = made(self.session)
+            view = self.views[name] = _new_view(name, self.session)
             self.stack.addWidget(view)
             self.actions_.offer_on(view)
             view.show_keys(self.actions_.keys_in_use())
@@ -528,6 +522,35 @@ class MainWindow(QMainWindow):
         self.net.release()
         self.garbage_collection.release()
         event.accept()
+
+
+def _new_view(name: str, session: Session) -> Tab:
+    """A view by its name, loaded when it is first wanted; Label is always there."""
+    if name == "Grid":
+        from labeler.window.grid.view import GridView
+
+        return GridView(session)
+    if name == "Learn":
+        from labeler.window.learn.view import LearnView
+
+        return LearnView(session)
+    if name == "Inspect":
+        from labeler.window.inspect.view import InspectView
+
+        return InspectView(session)
+    if name == "Map":
+        from labeler.window.map.view import MapView
+
+        return MapView(session)
+    if name == "Quality":
+        from labeler.window.quality.view import QualityView
+
+        return QualityView(session)
+    if name == "Live":
+        from labeler.window.live.view import LiveView
+
+        return LiveView(session)
+    raise ValueError(f"there is no view {name}")
 
 
 def open_window(project: Path | None = None, *, train: bool = False) -> int:

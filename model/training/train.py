@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -143,24 +143,11 @@ def _train(
         mine, table = table.fingerprint, engine.of_first(table)
         if table.fingerprint != mine:  # someone labelled while the processes started
             data, recipe = _prepared(table, asked, options, before, kept)
-        for text in (*note, *data.notes):
-            if speak:
-                yield event("note", level="warning", text=text)
-        said = len(data.notes)
-        folder = options.cache or out / CACHE
-        if not speak:  # the first process reduces the shots, the others wait and read them
-            engine.fabric.barrier()
-        for done, total in now_and_then(
-            data.fill(ShotCache.open(folder, data.preprocessing, table, data.scales))
-        ):
-            if stop():
-                yield event("cancelled", text="Cancelled before the training began.")
-                return
-            if speak:
-                yield event("progress", what="reducing shots", done=done, total=total)
         if speak:
-            engine.fabric.barrier()
-            yield from (event("note", level="warning", text=text) for text in data.notes[said:])
+            yield from _notes("warning", *note, *data.notes)
+        if not (yield from _reduce(data, table, engine, options.cache or out / CACHE, stop)):
+            yield event("cancelled", text="Cancelled before the training began.")
+            return
         data.check()
         data.move_to(engine.device)
         torch.manual_seed(options.seed)
@@ -174,15 +161,38 @@ def _train(
             write_text(out / RECIPE, to_toml(recipe))
             rows = np.concatenate([data.training, data.tuning])
             learned.keep(out, data.hashes(rows), before, data.evaluation)
-            yield event("note", level="info", text=f"{words} {start.text}".strip())
-            if loop.chosen_on == "evaluation":
-                yield event("note", level="info", text=FLATTERED)
+            flattered = [FLATTERED] if loop.chosen_on == "evaluation" else []
+            yield from _notes("info", f"{words} {start.text}".strip(), *flattered)
             yield _started(loop, seconds)
         for item in loop.run():
             if speak:
                 yield item
         if speak:
             yield _finish(loop, time.monotonic() - since)
+
+
+def _notes(level: str, *texts: str) -> Iterator[Event]:
+    yield from (event("note", level=level, text=text) for text in texts)
+
+
+def _reduce(
+    data: TrainingData, table: ShotTable, engine: Engine, folder: Path, stop: Stop
+) -> Generator[Event, None, bool]:
+    """Reduce all shots into a cache; False where that was stopped. The first process does it, the
+    others wait and read."""
+    said = len(data.notes)
+    if not engine.first:
+        engine.fabric.barrier()
+    cache = ShotCache.open(folder, data.preprocessing, table, data.scales)
+    for done, total in now_and_then(data.fill(cache)):
+        if stop():
+            return False
+        if engine.first:
+            yield event("progress", what="reducing shots", done=done, total=total)
+    if engine.first:
+        engine.fabric.barrier()
+        yield from _notes("warning", *data.notes[said:])
+    return True
 
 
 def _say_lost(out: Path) -> None:

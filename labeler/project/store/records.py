@@ -15,8 +15,11 @@ LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 """Bits of a status. LABELLED: a person decided, every class that is not present is absent."""
 
 Rows = npt.NDArray[np.int64]
+"""Numbers of shots in a project, from 0."""
 Present = npt.NDArray[np.int64]
+"""Bits of classes, bit c for class c: those that are present, or those that are decided."""
 Status = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
 Bits = Any
 """One whole number of bits, or an array of them."""
 GestureKind = Literal["do", "undo", "redo", "salvage", "classes"]
@@ -33,13 +36,18 @@ class State:
     status: Status
     known: Present
 
+    @classmethod
+    def none(cls, n: int) -> State:
+        """Nothing decided on n shots."""
+        return cls(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
+
     @property
-    def labelled(self) -> npt.NDArray[np.bool_]:
+    def labelled(self) -> Flags:
         """(N,) True where the annotator decided."""
         return (self.status & LABELLED) != 0
 
 
-def passed_over(status: Status) -> npt.NDArray[np.bool_]:
+def passed_over(status: Status) -> Flags:
     """(N,) True where a person skipped and no one decided: such a shot is not asked for."""
     return (status & (LABELLED | SKIPPED)) == SKIPPED
 

@@ -6,32 +6,11 @@ Menus, shortcuts, the palette, tooltips and the key sheet are all made from here
 from __future__ import annotations
 
 from functools import partial
-from types import ModuleType
 
 from labeler.window.commands.command import Command, Window, command
+from labeler.window.dialogs import accept_sure, batch_jobs, exchange, people, restore, sources
+from labeler.window.label import history
 from model.taxonomy.taxonomy import Taxonomy
-
-
-def _dialogs() -> ModuleType:
-    """The dialogs, loaded when one of them is asked for first."""
-    from labeler.window import dialogs
-    from labeler.window.dialogs import (  # noqa: F401
-        accept_sure,
-        batch_jobs,
-        exchange,
-        people,
-        restore,
-        sources,
-    )  # fmt: skip
-
-    return dialogs
-
-
-def _history() -> ModuleType:
-    from labeler.window.label import history
-
-    return history
-
 
 project, label, go, view, help = (
     partial(command, menu) for menu in ("Project", "Label", "Go", "View", "Help")
@@ -61,32 +40,32 @@ COMMANDS: tuple[Command, ...] = (
     project("add_source", "Add a file of shots…", "", "project",
         lambda w: w.project_files.choose_source()),
     project("sources", "Files of shots…", "", "project",
-        lambda w: _dialogs().sources.ask_sources(w.session, w)),
+        lambda w: sources.ask_sources(w.session, w.host)),
     project("geometry", "Geometry…", "", "project", lambda w: w.show_geometry()),
     project("import_labels", "Import labels…", "", "project",
-        lambda w: _dialogs().exchange.import_labels(w.session, w)),
+        lambda w: exchange.import_labels(w.session, w.host)),
     project("export_labels", "Export labels…", "", "project",
-        lambda w: _dialogs().exchange.export_labels(w.session, w)),
+        lambda w: exchange.export_labels(w.session, w.host)),
     project("export_shots", "Export the shots of the queue…", "", "project",
-        lambda w: _dialogs().exchange.export_shots(w.session, w)),
+        lambda w: exchange.export_shots(w.session, w.host)),
     project("write_report", "Write the labelling report…", "", "project",
-        lambda w: _dialogs().exchange.write_report(w.session, w)),
+        lambda w: exchange.write_report(w.session, w.host)),
     project("prepare", "Preprocessing…", "", "project", lambda w: w.project_files.prepare()),
     project("long_work", "Batch jobs…", "", "project",
-        lambda w: _dialogs().batch_jobs.show_batch_jobs(w.session, w.settings, w)),
+        lambda w: batch_jobs.show_batch_jobs(w.session, w.settings, w.host)),
     project("people", "Annotator…", "", "project",
-        lambda w: _dialogs().people.show_people(w.session, w)),
+        lambda w: people.show_people(w.session, w.host)),
     project("classes", "Classes and rules…", "", "project",
         lambda w: w.show_classes()),
     project("backups", "Restore a backup…", "", "project",
-        lambda w: _dialogs().restore.show_backups(w.session, w)),
+        lambda w: restore.show_backups(w.session, w.host)),
     project("settings", "Settings…", "Ctrl+,", "always", lambda w: w.show_settings()),
     project("close", "Close project", "Ctrl+W", "project", lambda w: w.close_project()),
     project("quit", "Quit", "Ctrl+Q", "always", lambda w: w.close()),
 
     label("accept", "Accept and next", "Enter", "shot", lambda w: w.session.labelling.accept()),
     label("accept_sure", "Accept all sure suggestions…", "Shift+Enter", "project",
-        lambda w: _dialogs().accept_sure.open_card(w.session, w.views[w.tab])),
+        lambda w: accept_sure.open_card(w.session, w.views[w.tab])),
     label("fix", "Apply the offered fix", "F", "shots", lambda w: w.target.fix()),
     label("undo", "Undo", "Ctrl+Z", "project", lambda w: w.session.labelling.undo(), icon="undo"),
     label("redo", "Redo", "Ctrl+Shift+Z Ctrl+Y", "project",
@@ -95,8 +74,8 @@ COMMANDS: tuple[Command, ...] = (
     label("flag", "Flag with a note…", "M", "shots", lambda w: w.ask_note(), icon="flag"),
     label("unflag", "Flag on or off", "Shift+M", "shots", lambda w: w.target.flag()),
     label("history", "History of the shot", "Y", "shot",
-        lambda w: _history().flip(w.session, w.label.pattern),
-        state=lambda w: _history().is_shown(w.label.pattern)),
+        lambda w: history.flip(w.session, w.label.pattern),
+        state=lambda w: history.is_shown(w.label.pattern)),
     label("suggestions", "Suggestions on undecided shots", "Ctrl+U", "project",
         lambda w: w.session.suggestions.turn(not w.session.suggestions.on),
         state=lambda w: w.session.suggestions.on),

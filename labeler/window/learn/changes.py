@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from labeler.project.store.records import Rows
 from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import RunComparison, RunReport, compare
 from labeler.session.session import Session
@@ -22,7 +22,6 @@ from model.errors import InputError
 from model.runs.judges import judges_of
 from model.runs.promotion import WORSE, Verdict
 
-Rows = npt.NDArray[np.int64]
 MARGIN, BAR = 18, 14
 
 

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.active import embeddings
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.active.messages import EmbeddingSource
@@ -205,7 +206,7 @@ class MapView(Tab):
         self.show_form("umap" if self._umap is not None else "pca")
 
     def _source(self) -> EmbeddingSource:
-        return self.learning.source or map_file.source_of(self.session.require().project)
+        return self.learning.source or embeddings.source_of(self.session.require().project)
 
     def _take_pca(self, places: np.ndarray) -> None:
         if len(places) == self.session.labels.n_shots:
@@ -279,7 +280,7 @@ class MapView(Tab):
         if self.session.opened is None or self.session.opened is not self._of:
             return
         opened = self.session.opened
-        path = map_file.path_of(opened.folder, map_file.source_of(opened.project))
+        path = map_file.path_of(opened.folder, embeddings.source_of(opened.project))
         self._umap = map_file.load(path, self.session.labels.n_shots) or self._umap
         self.session.queue.give_clusters(self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")

@@ -16,6 +16,7 @@ from model.events import event
 from model.prediction import embedding_file as embedding_parts
 from model.runs import recipes
 from model.taxonomy.toml import load, shipped
+from tests.helpers.commands import call
 from tests.helpers.predictions import write_predictions
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -38,11 +39,6 @@ def trained(tmp_path_factory):
     with Project.open(folder / "week") as project:
         project.current_run = 1
     return folder / "week", folder / "week" / "runs" / "0001", path
-
-
-def call(capsys, *words):
-    status = main([str(w) for w in words])
-    return status, capsys.readouterr()
 
 
 # `figure` draws schematics with Qt, of which the tests of the window need a QApplication: `qapp`.

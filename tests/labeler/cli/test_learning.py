@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.runs.predictions import RunPredictions
 from model.networks.table import NETWORKS
 from model.runs import recipes
+from tests.helpers.commands import call
 from tests.helpers.copies import copy_of
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
@@ -51,11 +52,6 @@ def learnt(tmp_path, recipe):
 
     copy_of("learnt", make, tmp_path)
     return tmp_path / "week", json.loads((tmp_path / "said.json").read_text("utf-8"))
-
-
-def call(capsys, *words):
-    status = main([str(w) for w in words])
-    return status, capsys.readouterr()
 
 
 def test_a_project_is_trained_and_read_and_a_run_that_four_shots_judge_is_offered(

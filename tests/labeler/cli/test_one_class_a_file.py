@@ -15,15 +15,11 @@ from labeler.project.project import Project
 from labeler.window.dialogs.new_project import BY_FILES, NewProject
 from labeler.window.main_window import MainWindow
 from labeler.window.widgets import theme
+from tests.helpers.commands import call
 from tests.helpers.shots import make_file, write_cxi
 from tests.helpers.window_parts import make_session
 
 pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
-
-
-@pytest.fixture(autouse=True)
-def config(tmp_path, monkeypatch):
-    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
 
 
 @pytest.fixture
@@ -38,11 +34,6 @@ def reference(files, tmp_path):
     words = ["create", tmp_path / "reference", *files, "--one-class-per-file"]
     assert main([str(w) for w in words]) == 0
     return tmp_path / "reference"
-
-
-def call(capsys, *words):
-    status = main([str(w) for w in words])
-    return status, capsys.readouterr()
 
 
 def test_each_file_becomes_an_annotator_of_its_own_with_its_class(reference, capsys):

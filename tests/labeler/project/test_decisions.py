@@ -154,6 +154,16 @@ def test_many_label_sets_are_counted_alike_by_a_table_and_by_sorting(monkeypatch
         assert sets.tolist() == sorted(set(present.tolist()))
         assert counts.tolist() == [present.tolist().count(s) for s in sets]
         assert sets.dtype == np.int64
+        asked = []
+
+        def judge(labels, known, asked=asked):
+            asked.append(len(labels))
+            return labels[:, 0] & known[1]
+
+        known = np.where(present == 3, A | B, A)
+        said = decisions.judged(judge, TAXONOMY, present, known)
+        assert said.tolist() == [p == 3 for p in present.tolist()]
+        assert sum(asked) == len(set(present.tolist()))
 
 
 def test_what_a_key_brought_and_dropped_besides_its_class_is_said():

@@ -23,6 +23,7 @@ from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, recipes
 from model.runs.folder import DESCRIPTION
 from model.shots.table import table_of_file
+from tests.helpers.commands import call
 from tests.helpers.copies import copy_of
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
@@ -50,11 +51,6 @@ def project(tmp_path):
 
     copy_of("preparation", make, tmp_path)
     return tmp_path / "week"
-
-
-def call(capsys, *words):
-    status = main([str(w) for w in words])
-    return status, capsys.readouterr()
 
 
 def background(path, level=20.0, size=64):

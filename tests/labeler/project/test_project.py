@@ -63,7 +63,7 @@ def test_labels_of_a_file_become_an_annotator_of_their_own(project):
     table = project.shot_table()
     assert table.labelled.all()
     assert table.labels[:, table.class_names.index("Newton Rings")].tolist() == [0, 0, 1]
-    assert not project.shot_table(only_mine=True).labelled.any()
+    assert not project.shot_table(project.merged_state(only_mine=True)).labelled.any()
 
 
 def test_the_person_s_label_wins_over_the_file_s(project):
@@ -131,7 +131,9 @@ def test_a_path_too_long_for_a_database_is_refused_as_such(tmp_path):
 
 def test_an_empty_folder_is_used(tmp_path):
     (tmp_path / "week").mkdir()
-    Project.create(tmp_path / "week", [shots(tmp_path / "a.h5")]).close()
+    with Project.create(tmp_path / "week", [shots(tmp_path / "a.h5")]) as made:
+        assert made.folder == tmp_path / "week"
+        assert made.n_shots
 
 
 def test_unknown_classes_are_named_with_those_of_the_default_taxonomy(tmp_path):

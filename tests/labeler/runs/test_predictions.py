@@ -216,6 +216,15 @@ def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
     assert found.by_rules  # no sigmoid of these logits
 
 
+def test_no_rule_is_broken_for_want_of_a_class_that_the_run_never_learnt(tmp_path):
+    learnt = [name for name in HELIUM.names if name not in ("Spherical/Oblate", "Prolate")]
+    at = [HELIUM.index(name) for name in learnt]
+    path = write_predictions(tmp_path / "p.h5", shots(["Round"])[:, at], learnt)
+    found = RunPredictions.open(path, HELIUM, 1)
+    assert HELIUM.violations(found.likely()).any(), "Round asks for one of the two"
+    assert not found.broken().any()
+
+
 def test_a_run_whose_probabilities_are_sigmoids_decides_each_class_by_itself(tmp_path):
     logits = np.random.default_rng(0).normal(0, 4, (3, len(HELIUM))).astype(np.float32)
     path = write_predictions(tmp_path / "p.h5", 1 / (1 + np.exp(-logits)))

@@ -13,10 +13,11 @@ from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
 from labeler.session import suggestions
 from labeler.session.selection import SelectedShots
-from labeler.session.suggestions import Sure, most_wrong
+from labeler.session.suggestions import Sure
 from labeler.window.dialogs.accept_sure import AcceptSure
 from model.active.head import Held, fit, space_of
 from model.active.prior import Prior
+from model.metrics.bounds import most_wrong
 from model.shots.table import TRAINING
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.waiting import until

@@ -49,11 +49,6 @@ from tests.helpers.window_parts import (
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def config(tmp_path, monkeypatch):
-    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
-
-
 @pytest.fixture
 def window(qapp, tmp_path):
     theme.apply(qapp, "dark")

@@ -91,6 +91,7 @@ def test_masked_and_nan_pixels_are_dark_and_disturb_nothing():
 def test_an_empty_or_constant_shot_is_drawn(tmp_path, counts):
     shot = ShownShot(counts, enlarge(np.zeros((2, 2)), (8, 8)))
     save([ClassRow("Empty", [shot])], tmp_path / "a.png", dpi=40)
+    assert (tmp_path / "a.png").stat().st_size
 
 
 def test_wrong_endings_no_shots_and_no_folder_are_said(tmp_path):
