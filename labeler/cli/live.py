@@ -146,7 +146,7 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     reader.geometry = known.geometry
     yield event("progress", what="getting ready", done=3, total=3)
     bands = tuple(parse(text, names) for text in args.band)
-    record = None if args.no_record else Record(out, reader.attributes)
+    record = None if args.no_record else Record(out, reader.attributes, reader.geometry_of)
     yield event("started", classes=list(names), source=args.source, out=str(out))
     lines = None if args.lines is None else Lines(args.lines, names)
     misses = 0.0 if record is None else args.keep_misses

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,10 @@ from labeler.runs.predictions_base import Choice, Predictions
 from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
+from model.prediction.embedding_file import described
 from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import names_of_form, open_predictions
+from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
 
@@ -35,6 +38,8 @@ Stage = Literal["alone", "decided", "decoded"]
 AGAIN = "Predict again with this run, or use another one."
 SIGMOID = 0.05
 """Probabilities that differ more from the sigmoid of their logit are something else."""
+SAME = 1e-4
+"""Parts of a shot that differ by less, as fractions of its sides, are the same."""
 AT_ONCE = 1 << 16
 """Shots: their numbers fit into a processor's cache, and none of them is kept twice."""
 _CARELESS = (
@@ -57,8 +62,9 @@ class RunPredictions(Predictions):
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0), while one that it learnt and that there is no more is
     left out; `readable` (N,) False for shots that it could not read;
-    `role` (N,) as written; `input` what it looks at: the pattern, or its correlation map; `run` and
-    `recipe` by name.
+    `role` (N,) as written; `fields` (N, 4), the part of each shot that it saw as fractions, None in
+    files that say it of the first source only; `input` what it looks at: the pattern, or its
+    correlation map; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -108,6 +114,7 @@ class RunPredictions(Predictions):
         n = len(self)
         field = np.array(file.attrs.get("field", FULL_FIELD), float)
         self._fields = file["field"][()] if "field" in file else np.broadcast_to(field, (n, 4))
+        self.fields = self._fields if "field" in file else None
         if not all((f[:, 2:] > f[:, :2]).all() for f in (self._fields, field[None])):
             raise ValueError("fields without a size")
         cells = np.array(file.attrs.get("cells", field), float)
@@ -335,8 +342,33 @@ def predictions_of(project: Project) -> tuple[RunPredictions | None, str]:
     number = project.current_run
     if number is None:
         return None, ""
-    path = Path(project.run_folder(number)) / PREDICTIONS
+    folder = Path(project.run_folder(number))
     try:
-        return RunPredictions.open(path, project.taxonomy, project.n_shots), ""
+        found = RunPredictions.open(folder / PREDICTIONS, project.taxonomy, project.n_shots)
+        elsewhere = read_elsewhere(found, folder, project.sources)
     except InputError as error:
         return None, f"The predictions of run {number} cannot be shown: {error}"
+    if not elsewhere:
+        return found, ""
+    return found, (
+        f"Run {number} read another part of {counted(elsewhere, 'shot')} than the geometry of their"
+        f" files says now. Predict again: airylabel predict PROJECT --run {number}."
+    )
+
+
+def read_elsewhere(found: RunPredictions, folder: Path, sources: Sequence[SourceInfo]) -> int:
+    """Of how many shots of these files, in their order, a network would read another square now.
+
+    0 where the predictions or the run's folder do not say what it read.
+    """
+    if found.fields is None:
+        return 0
+    try:
+        _, steps = described(folder, None)
+    except InputError:  # the predictions are whole without it
+        return 0
+    now = [steps.field(info.shape, info.geometry.centre) for info in sources]
+    each = np.repeat(np.array(now, np.float32), [info.n_shots for info in sources], 0)
+    if len(each) != len(found):
+        return 0
+    return int((np.abs(each - found.fields) > SAME).any(1).sum())

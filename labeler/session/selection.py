@@ -17,6 +17,7 @@ from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
 from labeler.session.labelling import CHANGED, first_fix
 from labeler.session.session import Session
+from model.active.audit import DRAW, reserved
 from model.errors import counted
 from model.taxonomy.taxonomy import Labels
 
@@ -92,7 +93,8 @@ class SelectedShots(QObject):
     def accept(self) -> None:
         """Make what is shown the person's decision: labels of the file, or the predictions.
 
-        Classes that the model has not learnt stay undecided where it alone was shown.
+        Classes that the model has not learnt stay undecided where it alone was shown. Of several
+        shots, those that are drawn to judge networks are left for a look at each.
         """
         labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
@@ -104,11 +106,19 @@ class SelectedShots(QObject):
         if suggestions.changed_unseen(rows[shown & ~decided]):
             self.session.noted.emit("info", CHANGED)
             return
+        judge = shown & ~decided & np.isin(rows, reserved(len(labels.status), DRAW))
+        judge &= np.count_nonzero(shown) > 1
+        shown &= ~judge
+        left = int(judge.sum())
+        text = f"{counted(left, 'random check')} left open: label each by itself"
+        open_ones = text if left else ""
         rows, after = rows[shown], after[shown]
         if not len(rows):
-            self.session.noted.emit("info", "Nothing to accept on the selected shots.")
+            what = open_ones or "Nothing to accept on the selected shots"
+            self.session.noted.emit("info", f"{what}.")
             return
-        self._decide(rows, after, "Accept what is shown on", "Accepted", "accepted")
+        what = "Accept what is shown on"
+        self._decide(rows, after, what, "Accepted", "accepted", more=open_ones)
 
     def skip(self) -> None:
         """Leave the chosen shots undecided on purpose; where all are skipped, no longer."""
@@ -136,7 +146,7 @@ class SelectedShots(QObject):
         return self.chosen()
 
     def _decide(
-        self, rows: Rows, after: Present, what: str, done: str, origin: str = "grid"
+        self, rows: Rows, after: Present, what: str, done: str, origin: str = "grid", more: str = ""
     ) -> None:
         labels = self.session.labels
         open_ones = labels.decided.open_classes(rows)
@@ -155,7 +165,8 @@ class SelectedShots(QObject):
             return
         if labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
             n = len(rows)
-            self.reported.emit(f"{done} {counted(n, 'shot')} · Undo takes it back")
+            parts = (f"{done} {counted(n, 'shot')}", more, "Undo takes it back")
+            self.reported.emit(" · ".join(part for part in parts if part))
 
     def _asked(self, rows: Rows, what: str) -> bool:
         return len(rows) <= ASK_ABOVE or self._may(f"{what} {len(rows):,} shots?")

@@ -113,7 +113,7 @@ def forecast(
     space = head.space_of(x) if space is None else space
     sizes, right, total = _judged(x, y, said, taxonomy, prior, space, seed)
     law = _Law.of(sizes, right, total, y.sum(0) >= FEWEST_OF_CLASS, seed)
-    return _forecast(law, y, taxonomy, sizes, more)
+    return _forecast(law, y, said, taxonomy, sizes, more)
 
 
 def _judged(
@@ -186,7 +186,9 @@ class _Law:
         return self.f1(labels).mean(1) if len(self.classes) else np.zeros(len(self.level))
 
 
-def _forecast(law: _Law, y: Labels, taxonomy: Taxonomy, sizes: Doubles, more: int) -> Forecast:
+def _forecast(
+    law: _Law, y: Labels, said: Labels, taxonomy: Taxonomy, sizes: Doubles, more: int
+) -> Forecast:
     n, counts = len(y), y.sum(0)
     place = {int(c): k for k, c in enumerate(law.classes)}
     before, after = law.f1(n), law.f1(n + more)
@@ -207,13 +209,13 @@ def _forecast(law: _Law, y: Labels, taxonomy: Taxonomy, sizes: Doubles, more: in
         gain=gain, classes=tuple(rows),
         measured=tuple((int(s), float(v)) for s, v in zip(sizes, law.measured, strict=True)),
         curve=tuple((int(s), _reached(law.macro(s))) for s in seen),
-        look_for=look, enough_at=enough, stop=stop, text="", constant=_constant(law, y),
+        look_for=look, enough_at=enough, stop=stop, text="", constant=_constant(law, y, said),
     )  # fmt: skip
     return replace(made, text=_words(made))
 
 
-def _constant(law: _Law, y: Labels) -> float:
-    always = np.broadcast_to(constant_prediction(y), y.shape)
+def _constant(law: _Law, y: Labels, said: Labels) -> float:
+    always = constant_prediction(y, said) & said
     f1 = f1_scores(always, y)[law.classes]
     return float(f1.mean()) if f1.size else 0.0
 

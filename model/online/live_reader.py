@@ -197,7 +197,7 @@ class LiveReader:
         squares: list[Floats] = []
         new: list[Seen] = []
         for hit in hits:
-            geometry = self.geometry if hit.geometry == Geometry() else hit.geometry
+            geometry = self.geometry_of(hit)
             if why := unusable(hit.counts, hit.mask):
                 errors.append(InputError(why, mend="Look at the detector: it may not be read out."))
                 continue
@@ -253,9 +253,15 @@ class LiveReader:
             looks = looks_of(self.sample.items)
             self.scale = scale_of(looks) if looks else None
 
-    def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
-        """What a file of these predictions says about them, for shots of this shape (y, x)."""
-        return describe(self.about, self.run, shape, self.cells, self.geometry.centre)
+    def geometry_of(self, hit: Hit) -> Geometry:
+        """What its source says, else what holds for sources that say nothing."""
+        return self.geometry if hit.geometry == Geometry() else hit.geometry
+
+    def attributes(self, hit: Hit) -> dict[str, Any]:
+        """What a file of predictions of such hits says about them."""
+        shape = (hit.counts.shape[0], hit.counts.shape[1])
+        beam = self.geometry_of(hit).centre
+        return describe(self.about, self.run, shape, self.cells, beam)
 
     def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
         """In batches for the engine, both of its hands with the same to do."""

@@ -28,6 +28,7 @@ from model.online.stream import Hit
 from model.output_files import new_hdf5, written_whole
 from model.runs.prediction_file import reason
 from model.shots.hdf5 import is_under_swmr, open_file
+from model.shots.layouts import Geometry
 
 Found = dict[str, npt.NDArray[Any]]
 """What a network found of n shots, by dataset name, each (n, ...)."""
@@ -51,11 +52,13 @@ _KEPT_TYPES = {
 class Record:
     """Hits in files `stem.h5` of a folder, a further file for each other shape of shots.
 
-    `about` gives the attributes for shots of a shape. Nothing is made before the first hit.
+    `about` gives the attributes for shots like the first, `geometry_of` where its detector stood.
+    Nothing is made before the first hit.
     """
 
     folder: Path
-    about: Callable[[tuple[int, int]], dict[str, Any]]
+    about: Callable[[Hit], dict[str, Any]]
+    geometry_of: Callable[[Hit], Geometry] = lambda hit: hit.geometry
     stem: str = field(default_factory=lambda: time.strftime("live-%Y%m%d-%H%M%S"))
     files: list[Path] = field(default_factory=list)
     kept: int = 0
@@ -120,14 +123,14 @@ class Record:
         file = h5py.File(path, "w-", libver="latest", locking=False)
         self.files.append(path)
         self._file = file
-        shape = (hit.counts.shape[0], hit.counts.shape[1])
         for name, values in _rows([hit], {n: v[:1] for n, v in found.items()}).items():
             _growing(file, name, values.shape[1:], values.dtype)
-        for name, value in self.about(shape).items():
+        for name, value in self.about(hit).items():
             file.attrs[name] = value
+        geometry = self.geometry_of(hit)
         for name in ("wavelength_m", "distance_m", "pixel_m", "centre"):
-            if getattr(hit.geometry, name) is not None:
-                file[IMAGES].attrs[name] = getattr(hit.geometry, name)
+            if getattr(geometry, name) is not None:
+                file[IMAGES].attrs[name] = getattr(geometry, name)
         file.attrs["origin"] = hit.origin
         file.swmr_mode = True
         self._kind = _kind(hit)

@@ -25,7 +25,6 @@ from model.online.record import Found, Record
 from model.online.stream import Hit, Stream
 from model.online.tally import Sizes, Tally
 from model.physics.profiles import radius_with_error
-from model.shots.layouts import Geometry
 from model.shots.thumbnail import thumbnail
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -171,7 +170,7 @@ class _Watch:
 
     def _size(self, hit: Hit) -> Sizes:
         """Radius and error in nm of one droplet, of the first `SIZED` of a second."""
-        geometry = self.reader.geometry if hit.geometry == Geometry() else hit.geometry
+        geometry = self.reader.geometry_of(hit)
         if self.sized >= SIZED or geometry.wavelength_m is None:
             return None
         self.sized += 1

@@ -119,7 +119,8 @@ def run(
 
 
 def _constant_labels(data: TrainingData) -> list[str]:
-    blind = metrics.constant_prediction(data.labels[data.training])
+    train = data.training
+    blind = metrics.constant_prediction(data.labels[train], data.known[train])
     return [n for n, c in zip(data.table.class_names, blind, strict=True) if c]
 
 
@@ -198,7 +199,7 @@ def _known(
 
 
 def _constant(known: Known) -> Answer:
-    guess = np.tile(metrics.constant_prediction(known.y), (len(known.asked), 1))
+    guess = np.tile(metrics.constant_prediction(known.y, known.decided), (len(known.asked), 1))
     return Answer(guess.astype(np.float32), guess)
 
 

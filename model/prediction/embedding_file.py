@@ -56,7 +56,7 @@ def parts_of(
     Raises InputError for a folder without a network.
     """
     folder = cache / f"{_FOLDER}{network_key(network, preparation)}"
-    _, steps = _described(network, preparation)
+    _, steps = described(network, preparation)
     files = [
         json.dumps([info.fingerprint, *steps.decided_by(info.shape, info.geometry)]).encode()
         for info in table.sources
@@ -82,7 +82,7 @@ def key_of(parts: Sequence[Part]) -> str:
 def network_key(network: Path, preparation: Preparation | None = None) -> str:
     """A few letters that stand for the weights of a run folder or backbone, and for what is done to
     shots before they go in."""
-    about, steps = _described(network, preparation)
+    about, steps = described(network, preparation)
     decides = [about["sha256"], about.get("preprocessing")]
     if steps.scale is not None:
         # not so in earlier ones
@@ -92,7 +92,7 @@ def network_key(network: Path, preparation: Preparation | None = None) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _described(
+def described(
     network: Path, preparation: Preparation | None
 ) -> tuple[dict[str, Any], Preprocessing]:
     """What a run folder or backbone says about its network, which has weights, and how shots become

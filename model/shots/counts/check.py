@@ -1,11 +1,12 @@
 """Are the numbers of a file counts of light? What holds of every detector tells, from a few shots.
 
 Light is added to a background: it stands above it. Where there is more light there is more noise,
-by the statistics of photons, or as much of it. And a detector knows no largest number but the one
-at which it saturates. Numbers that break one of these were changed after the detector: their sign
-was turned, something was subtracted until they wrapped round, a logarithm was taken, or every shot
-was scaled by itself. Noise alone, empty, dim and saturated shots, gaps and any pedestal, gain or
-unit break none.
+by the statistics of photons, or as much of it. A detector knows no largest number but the one at
+which it saturates, and no two shots have the same sum or deviation. And where photons are so dense
+that many neighbours hold one, some pixels hold two. Numbers that break one of these were changed
+after the detector: their sign was turned, something was subtracted until they wrapped round, a
+logarithm was taken, every shot was scaled by itself, or cut at a threshold. Noise alone, empty,
+dim and saturated shots, single photons, gaps and any pedestal, gain or unit break none.
 """
 
 from __future__ import annotations
@@ -34,6 +35,18 @@ ENOUGH = 16
 """Shots from which on each pixel is also compared with itself in the other shots."""
 STEPS_SEEN = 8
 """Shots from which on a step in the background is told from chance."""
+FEWEST_SHOTS = 3
+"""Shots from which on a number that is the same in all of them is no chance."""
+EXACT = 1e-6
+"""Numbers of shots that differ by less than this share are the same but for rounding."""
+ALONE = 4
+"""Pixels near the largest number from which on it is not that of a stray particle."""
+FAR, OVER = 7 / 8, 5e-4
+"""Share of the range of its type by which a number jumps where it wraps round, and the share of the
+pixels beside such a jump that no gap and no stray particle makes."""
+PAIRS, DENSE = 40, 0.5
+"""Pixels of a shot with their neighbour at the higher of two numbers, and the share of those at it
+that have such a neighbour, from which on others would hold more than a photon."""
 _SINGLE = np.finfo(np.float32)
 
 
@@ -66,9 +79,23 @@ class Glance:
     """The largest number of its type, where that is one of whole numbers."""
     unsigned: bool
     most: float
-    """The largest of all its good pixels, at how many of them, and where."""
+    """The largest of all its good pixels, at how many of them, and where; that of its type, where a
+    pixel reaches it, also where it is a marker."""
     at_most: int
     where: int
+    at_half: int
+    """How many of them lie above the middle between the median and the largest."""
+    mean: float
+    deviation: float
+    pixels: int
+    """Of all its good pixels, and how many these are."""
+    over: int
+    """How many of the pixels looked at lie just below the largest number of the type between a like
+    one and one just above the smallest."""
+    ones: int
+    """Where they hold two numbers, of the pixels looked at those with the higher one; else 0."""
+    pairs: int
+    """How many of these have a neighbour in the row that holds it, too."""
 
     @property
     def good(self) -> Numbers:
@@ -87,18 +114,46 @@ def glance_at(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> G
     kind = counts.dtype.kind
     seen = np.isfinite(counts) if kind == "f" else np.ones(counts.shape, bool)
     seen = seen if mask is None else seen & mask
-    least = counts[seen].min() if seen.any() else counts.dtype.type(0)
-    whole = np.where(seen, counts, least)
-    most = whole.max()
+    kept = counts if seen.all() else counts[seen]
+    if not kept.size:
+        kept = np.zeros(1, counts.dtype)
+    least, most = kept.min(), kept.max()
+    reached = kind in "ui" and int(counts.max()) == np.iinfo(counts.dtype).max  # also as a marker
+    top = counts.max() if reached else most
+    at_top = counts == top if reached else np.where(seen, counts, least) == most
+    at_most = np.where(seen, counts, least) == most
+    two = most > least and int((kept == least).sum() + (kept == most).sum()) == kept.size
+    high = at_most[y, x] & two
+    wide = kept.astype(np.float64)
+    middle = float(np.median(values[good])) if good.any() else 0.0
     return Glance(
         np.where(good, values, np.nan),
         np.where(beside & np.isfinite(rough), rough, np.nan),
         float(np.iinfo(counts.dtype).max) if kind in "ui" else np.inf,
         kind == "u",
-        float(most),
-        int((whole == most).sum()),
-        int(whole.argmax()),
+        float(top),
+        int(at_top.sum()),
+        int(at_top.argmax()),
+        int((wide > (middle + float(most)) / 2).sum()),
+        float(wide.mean()),
+        float(wide.std()),
+        kept.size,
+        _over(counts.dtype, float(most), before[beside], values[beside], after[beside]),
+        int(high.sum()),
+        int((high & at_most[y, x + 1]).sum()),
     )
+
+
+def _over(
+    kind: np.dtype[Any], most: float, before: Numbers, values: Numbers, after: Numbers
+) -> int:
+    """See `Glance.over`; pixels at the largest number `most` of a shot may be saturated."""
+    if kind.kind not in "ui":
+        return 0
+    span = 2.0 ** (8 * kind.itemsize)
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    jump, like = values - low > FAR * span, np.abs(values - high) < (1 - FAR) * span
+    return int((jump & like & (values < most) & (high < most)).sum())
 
 
 @lru_cache(maxsize=4)
@@ -127,8 +182,11 @@ def doubts_of(
     found = (
         (wrapped, WRAPPED),
         (not wrapped and _is_turned(seen), TURNED_SIGN),
+        (not wrapped and _share(map(_runs_over, seen)) >= SOME, RAN_OVER),
         (_noise_falls(seen) or _are_pictures(seen), NO_COUNTS),
         (_each_by_itself(seen), BY_ITSELF),
+        (_each_normalised(seen), NORMALISED),
+        (_cut_at_a_threshold(seen), THRESHOLD),
     )
     step = _step_in([_background_of(g) for g in seen] if backgrounds is None else backgrounds)
     return [text for true, text in found if true] + [step] * bool(step)
@@ -142,6 +200,10 @@ WRAPPED = (
     "dark pixels hold almost the largest number of their type and none lies between, as where a"
     " subtraction wrapped round: subtract in signed numbers"
 )
+RAN_OVER = (
+    "bright pixels jump from almost the largest number of their type to almost the smallest, as"
+    " where they ran over it: store the counts in a type of more bytes"
+)
 NO_COUNTS = (
     "there is less noise where there is light, as in logarithms and in grey values of pictures:"
     " give the counts themselves"
@@ -149,6 +211,14 @@ NO_COUNTS = (
 BY_ITSELF = (
     "the largest number is the same in every shot, as where each was scaled by itself: give the"
     " counts from before that"
+)
+NORMALISED = (
+    "the mean or the deviation is the same in every shot, as where each was divided by its own:"
+    " give the counts from before that"
+)
+THRESHOLD = (
+    "each pixel holds one of two numbers, also where neighbours hold the higher one and some would"
+    " hold more photons, as where shots were cut at a threshold: give the counts from before that"
 )
 
 
@@ -189,7 +259,13 @@ def _wraps(glance: Glance) -> bool:
     few = min(near.mean(), small.mean())
     between = 1 - near.mean() - small.mean()
     several = len(np.unique(values[near])) > 2  # no marker, and no hot pixel
+    several = several and (values[near] == 1).mean() < 0.5  # nor saturated
     return bool(few > 1e-3 and between < 0.1 * few and several)
+
+
+def _runs_over(glance: Glance) -> bool:
+    """Whether it happens at more pixels than chance brings about."""
+    return glance.over > max(8, OVER * len(glance.good))
 
 
 def _noise_falls(glances: Sequence[Glance], to: float = LESS_NOISE, rounded: float = 0) -> bool:
@@ -223,13 +299,46 @@ def _are_pictures(glances: Sequence[Glance]) -> bool:
 
 def _each_by_itself(glances: Sequence[Glance]) -> bool:
     """Whether all shots reach the same number, and not where a detector saturates: there empty
-    shots do not reach it and bright ones do in many pixels; nor in the same, broken pixel."""
+    shots do not reach it and bright ones do in many pixels; nor in the same, broken pixel, nor in
+    one that a stray particle hit."""
     most = np.array([glance.most for glance in glances])
-    same = np.isclose(most, np.median(most), rtol=1e-6, atol=0)
-    alone = [g.where for g in glances if g.at_most == 1 and g.most < g.ceiling]
-    photons = np.median(most) < 100 and not any((glance.good % 1).any() for glance in glances)
-    each = same.mean() > MOST and len(alone) > len(glances) / 4 and len(set(alone)) > 2
-    return bool(each and not photons)  # of which few shots have many in a pixel
+    if _are_photons(glances) or not _mostly_same(most, 1e-6):
+        return False
+    alone = [g.where for g in glances if g.at_most == 1 and g.at_half > ALONE]
+    return len(alone) > len(glances) / 4 and len(set(alone)) > 2
+
+
+def _each_normalised(glances: Sequence[Glance]) -> bool:
+    """Whether mean, deviation or root mean square of all shots is the same, and closer than noise
+    leaves it."""
+    if len(glances) < FEWEST_SHOTS or _are_photons(glances):
+        return False
+    mean, deviation = np.array([(glance.mean, glance.deviation) for glance in glances]).T
+    noise = np.median([_background_of(glance)[1] for glance in glances])
+    chance = float(noise / np.sqrt(np.median([glance.pixels for glance in glances])))
+    numbers = (mean, deviation, np.hypot(mean, deviation))
+    return any(
+        EXACT * abs(float(np.median(x))) < 0.1 * chance and _mostly_same(x, EXACT) for x in numbers
+    )
+
+
+def _cut_at_a_threshold(glances: Sequence[Glance]) -> bool:
+    """Whether all shots hold two numbers, and some the higher one too densely for photons."""
+    lit = [glance for glance in glances if glance.deviation > 0]
+    dense = [glance.pairs > max(PAIRS, DENSE * glance.ones) for glance in lit]
+    return bool(lit) and all(glance.ones for glance in lit) and _share(dense) >= SOME
+
+
+def _are_photons(glances: Sequence[Glance]) -> bool:
+    """Whether numbers are whole and small: few shots have many photons in a pixel."""
+    most = float(np.median([glance.good.max() for glance in glances]))
+    return most < 100 and not any((glance.good % 1).any() for glance in glances)
+
+
+def _mostly_same(values: Numbers, share: float) -> bool:
+    """Whether the numbers of most shots (n,) differ by less than this share, and not from 0."""
+    middle = float(np.median(values))
+    return bool((np.isclose(values, middle, rtol=share, atol=0) & (values != 0)).mean() > MOST)
 
 
 def _step_in(backgrounds: Sequence[tuple[float, float]]) -> str:

@@ -1,5 +1,6 @@
 """Predictions: matched by name, judged by threshold, ordered fast, and never trusted blindly."""
 
+import json
 import os
 
 import h5py
@@ -9,12 +10,16 @@ import pytest
 from labeler.active.embeddings import embeddings
 from labeler.active.messages import EmbeddingSource
 from labeler.project.decisions import LABELLED
-from labeler.runs.predictions import RunPredictions
+from labeler.project.project import Project
+from labeler.runs.predictions import RunPredictions, predictions_of
 from model.errors import InputError
 from model.heatmaps.geometry import enlarge
+from model.preprocessing.network_input import Preprocessing
 from model.runs.promotion import compare_files
+from model.shots.layouts import Geometry
 from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.predictions import HELIUM, write_predictions
+from tests.helpers.runs import make_run
 from tests.helpers.waiting import processor_s
 
 ROUND, ELLIPTICAL, OBLATE = (
@@ -389,3 +394,26 @@ def test_38000_shots_are_ordered_in_a_blink(made):
         found.gallery(ROUND, "unsure", present, status)
 
     assert processor_s(order) < 0.2
+
+
+def test_predictions_of_another_square_than_the_geometry_says_now_are_said(tmp_path):
+    with h5py.File(tmp_path / "wide.h5", "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(3, (8, 64, 128)).astype(np.uint16)
+    with Project.create(tmp_path / "week", [tmp_path / "wide.h5"], annotator="Ada") as project:
+        (source,) = project.stored_sources
+        number = make_run(project)
+        folder, steps = project.run_folder(number), Preprocessing(size=64)
+        about = {"sha256": "0", "preprocessing": steps.to_dict()}
+        (folder / "model.json").write_text(json.dumps(about))
+        with h5py.File(folder / "predictions.h5", "a") as file:
+            file["field"] = np.tile(np.float32(steps.field((64, 128))), (8, 1))
+        project.current_run = number
+        assert predictions_of(project)[1] == ""
+        project.set_geometry(source.id, Geometry(centre=(31.5, 64.0)))
+        assert predictions_of(project)[1] == ""
+        project.set_geometry(source.id, Geometry(centre=(31.5, 90.0)))
+        found, said = predictions_of(project)
+        assert found is not None
+        assert said.startswith("Run 1 read another part of 8 shots than the geometry")
+        project.set_geometry(source.id, Geometry(distance_m=0.1))
+        assert predictions_of(project)[1] == ""

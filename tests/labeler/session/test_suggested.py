@@ -15,6 +15,7 @@ from labeler.session import suggestions
 from labeler.session.selection import SelectedShots
 from labeler.session.suggestions import Sure
 from labeler.window.dialogs.accept_sure import AcceptSure
+from model.active import audit
 from model.active.head import Held, fit, space_of
 from model.active.prior import Prior
 from model.metrics.bounds import most_wrong
@@ -279,6 +280,30 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session, monkeypatch):
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
     np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
     assert told == [f"Accepted {shown.sum()} shots · Undo takes it back"]
+
+
+def test_random_checks_are_left_open_where_suggestions_are_accepted_on_many_shots(
+    session, monkeypatch
+):
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    monkeypatch.setattr(audit, "FEWEST_CHECKS", 1)
+    session.suggestions.hidden_share = 0.0
+    session.suggestions.take(learnt(session, sure=0.99))
+    checks = audit.reserved(40, audit.DRAW)
+    chosen, told, said = np.arange(40), [], []
+    hand = SelectedShots(session, lambda: chosen, lambda what: True, lambda what: None)
+    hand.reported.connect(told.append)
+    session.noted.connect(lambda level, text: said.append(text))
+    hand.accept()
+    assert 0 < len(checks) < 10
+    np.testing.assert_array_equal(np.flatnonzero(session.labels.status != LABELLED), sorted(checks))
+    assert f" shots · {len(checks)} random check" in told[0]
+    chosen = checks
+    hand.accept()
+    assert "left open: label each by itself." in said[-1]
+    chosen = checks[:1]  # one shot was looked at
+    hand.accept()
+    assert session.labels.status[checks[0]] == LABELLED
 
 
 @pytest.mark.parametrize("many", [False, True])

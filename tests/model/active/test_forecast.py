@@ -106,3 +106,14 @@ def test_shots_that_are_undecided_on_a_class_do_not_judge_it():
     now = [made.classes[1].now.value for made in (right, masked, taken)]
     assert now[1] == pytest.approx(now[0], abs=0.1)
     assert now[2] < now[1] - 0.15, "half of its shots would count as errors"
+
+
+def test_the_constant_answer_does_not_hold_undecided_classes_for_absent():
+    x, labels = world(240, shares=(0.7, 0.3, 0.15))
+    whole = forecast.forecast(x, labels, FREE)
+    known = np.ones_like(labels)
+    known[::2, 0] = False
+    masked = forecast.forecast(x, labels & known, FREE, known=known)
+    assert whole.constant > 0.2
+    assert masked.constant == pytest.approx(whole.constant, abs=0.03)
+    assert forecast.forecast(x, labels & known, FREE).constant == 0

@@ -566,6 +566,20 @@ def test_a_record_says_of_each_hit_which_part_of_it_the_network_saw(reader, tmp_
     assert len(set(expected)) == 3
 
 
+def test_a_record_says_the_beam_that_was_used_of_the_source_or_else_of_the_project(
+    reader, tmp_path
+):
+    images = np.tile(make_shots(1)[0], (1, 1, 2))
+    own = replace(reader, geometry=Geometry(centre=(31.5, 90.0)))
+    for beam, used in ((None, (31.5, 90.0)), ((31.5, 40.0), (31.5, 40.0))):
+        record = Record(tmp_path, own.attributes, own.geometry_of, stem=str(beam))
+        record.add(*own.read(hits_of(images, centre=beam))[:2])
+        record.close()
+        with h5py.File(record.files[0]) as file:
+            np.testing.assert_allclose(file.attrs["field"], file["field"][0])
+            np.testing.assert_allclose(file["images"].attrs["centre"], used)
+
+
 def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):
     images, _ = make_shots(24)
     source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])

@@ -86,6 +86,19 @@ def test_the_constant_says_what_training_shots_say_most_often(tmp_path):
     assert last["results"]["constant"]["exact_match"] == pytest.approx(share)
 
 
+def test_the_constant_does_not_hold_undecided_classes_for_absent():
+    taxonomy = load(shipped())
+    y = np.zeros((5, len(taxonomy)), bool)
+    y[:2, :2] = y[2:, 0] = True  # the last three say nothing of the second class
+    known = np.ones_like(y)
+    known[2:, 1] = False
+    asked = np.zeros((1, 0))
+    answer = BASELINES["constant"].answer(
+        Known(np.zeros((5, 0)), y, asked, taxonomy, 0, never, known)
+    )
+    np.testing.assert_array_equal(answer.decided[0], y[0])
+
+
 def test_prevalence_is_the_frequency_among_the_training_shots():
     y = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], bool)
     known = Known(np.zeros((4, 0)), y, np.zeros((3, 0)), load(shipped()), 0, never)
