@@ -94,7 +94,9 @@ def detector(
     if fitted is not None and np.abs(np.subtract(fitted, whole)).max() <= 1 + SAME * whole[2]:
         fitted = None
     for disc in (fitted, whole):
-        if disc is not None and _ends(values, seen, _radii(values.shape, disc, step)):
+        if disc is None or disc[2] < 1:
+            continue
+        if _ends(values, seen, _radii(values.shape, disc, step)):
             y, x = (np.square(np.arange(n) - disc[k]) for k, n in enumerate(counts.shape))
             inside: npt.NDArray[np.bool_] = y[:, None] <= disc[2] ** 2 - x  # a root takes longer
             return inside & good

@@ -111,6 +111,7 @@ def test_light_that_goes_on_into_the_corners_is_on_the_detector():
 def test_a_shot_that_is_the_same_everywhere_has_no_edge():
     assert detector(np.full((SIDE, SIDE), 7), None) is None
     assert detector(np.full((5, 9), 7), None) is None
+    assert detector(np.full((1, 9), 7), None) is None
 
 
 def test_a_mask_is_believed():
