@@ -20,7 +20,8 @@ Source = TypeVar("Source")
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 DEATHS = 3
-"""After this many in a row a worker's child is not started again on the same source."""
+"""After this many on one request a worker gives that up; its child is not started again where the
+source itself kills it."""
 
 log = logging.getLogger(__name__)
 
@@ -174,18 +175,18 @@ class Worker(Generic[Source, Request, Answer]):
         while (request := self._next()) is not None:
             if request is self._in_use:
                 deaths = 0
-            answer = self._child.ask(request)
+            answer, takes_source = self._child.ask(request), False
             while answer is Lost.DEAD and not self._closing and deaths < DEATHS:
                 deaths += 1
                 log.error("the process for %s died; it is started again", self._child.name)
                 self._child.start()
                 if request is not self._in_use:
-                    self._child.ask(self._in_use)
+                    takes_source = self._child.ask(self._in_use) is not Lost.DEAD
                 answer = self._child.ask(request)
+            if answer is not Lost.DEAD or takes_source:  # one request kills it: others are asked
+                deaths = 0
             if answer is Lost.DEAD:
                 answer = self._died(request)
-            else:
-                deaths = 0
             if answer is not None and not self._closing:
                 try:
                     self._on_answer(answer)

@@ -167,10 +167,11 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
         tuple(map(_form, args.forms or (BEST_WORD,))),
     )  # fmt: skip
+    truth = table_of(run, shipped_network(), table.taxonomy)
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
         table, run, args.out, request, preparation=preparation, rows=rows, render=render,
-        truth=table_of(run, shipped_network()), colormap=args.colormap, dpi=args.dpi,
+        truth=truth, colormap=args.colormap, dpi=args.dpi,
     )  # fmt: skip
     yield event("finished", metrics={}, out=str(args.out), shown=shown)
 

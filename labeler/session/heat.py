@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ class Heat(SessionPart):
     heat_changed = pyqtSignal()
     heat_ready = pyqtSignal(int)
     """Row of a shot whose heat came from the child."""
-    _answered = pyqtSignal(object)
+    _answered = pyqtSignal(object, object)
+    """What the child was asked about, and its answer."""
 
     def __init__(
         self,
@@ -98,7 +100,10 @@ class Heat(SessionPart):
     def look_at_truth(self) -> None:
         """Read how well each form did for the run in use."""
         run = self.predictions.run
-        self.truth = TruthTable() if run is None else table_of(run.path.parent, shipped_network())
+        self.truth = TruthTable()
+        if run is not None:
+            taxonomy = self.require().taxonomy
+            self.truth = table_of(run.path.parent, shipped_network(), taxonomy)
 
     def _let_go(self) -> None:
         if self._child is not None:
@@ -198,7 +203,7 @@ class Heat(SessionPart):
             name = f"Heatmap of {name} lies on the correlation map, which this network reads"
         parts = [name, self.doubt(asked)]
         if no_more := self.no_more(asked):
-            parts.append(f"heat tells {no_more}")
+            parts.append(f"heat shows {no_more}")
         if not self.reads_maps:
             parts += [HEAT_FORMS[self.form_of(asked)].short, self.beam(asked)]
         return " · ".join(filter(None, parts))
@@ -291,7 +296,7 @@ class Heat(SessionPart):
             return "The network could not read this shot."
         if not run.known[asked.kind]:
             return f"The network never learnt {name}."
-        if why := no_place(name):
+        if why := no_place(name, self.require().taxonomy):
             return why
         if self._is_even(asked.row):
             return EVEN
@@ -333,14 +338,13 @@ class Heat(SessionPart):
         opened = self.require()
         if self._child is None:
             run = self.predictions.run_folder
-            self._child = HeatChild(
-                HeatSource(run, opened.table, opened.taxonomy), self._answered.emit
-            )
+            source = HeatSource(run, opened.table, opened.taxonomy)
+            self._child = HeatChild(source, partial(self._answered.emit, source))
         self._child.ask(request)
 
-    def _take(self, answer: HeatAnswer) -> None:
-        if self._child is None:
-            return
+    def _take(self, source: HeatSource, answer: HeatAnswer) -> None:
+        if self._child is None or self._child.source is not source:
+            return  # a child of the run or project before, whose answer was on its way
         self._known[answer.request] = answer
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

@@ -33,7 +33,7 @@ HEAT_FORMS: dict[str, FormOfHeat] = {
     ),
     "chattopadhay": FormOfHeat(
         "Grad-CAM++, Chattopadhay's form",
-        "Grad-CAM++ (Chattopadhay)",
+        "Chattopadhay",
         "The same by the original formula: positive parts only.",
         stored=True,
     ),

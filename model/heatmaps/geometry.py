@@ -7,6 +7,7 @@ matter.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,17 @@ Disc = tuple[float, float, float]
 
 ALARM = 0.25
 """Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
-ZONES = ((0.88, 0.96), (1.03, 1.15), (1.15, 1.5))
-"""Radii within and beyond the edge of a disc: 1 is its edge."""
+WITHIN, BEYOND = (0.88, 0.96), (1.03, 1.09, 1.15, 1.22, 1.3, 1.5)
+"""Radii of what is compared within the edge of a disc, and of rings beyond it: 1 is its edge."""
 FINEST = 256
 """Larger pictures are looked at in steps of some pixels for the edge of the detector."""
 BOX, RAYS, ROUNDS, MOST, SAME = 5, 72, 4, 0.8, 0.04
 """Pixels that are compared with the corners together; directions in which the edge is looked for;
 times that a circle is fitted to it; share of them that has to fit; share of the radius up to which
 the disc found is the one that fills the picture."""
-SEEN, FEWEST = 5000, 50
-"""Pixels of a zone that are compared, at most and at least."""
-EDGE, ALIKE, STEEP = 6.0, 3.5, 4.0
+SEEN, FEWEST = 2000, 50
+"""Pixels of a place that are compared, at most and at least."""
+EDGE, ALIKE, STEEP = 6.0, 4.0, 3.0
 """Standard deviations from which on pixels differ, and up to which they are alike; how many times
 more they differ across an edge than beyond it, unlike light that fades."""
 EVEN = "This shot is the same everywhere: there is nothing to look at."
@@ -77,9 +78,10 @@ def detector(
     None: everywhere.
 
     Beyond a round detector lie zeros, or the offset and noise of a camera. Pixels on both sides of
-    the edge of the disc then differ, in level or in spread, and those farther out do not. The disc
-    is fitted to where the picture begins to be unlike its corners; where a shot is too dim for
-    that, the disc that fills the picture is tried.
+    the edge of the disc then differ, in level or in spread, and those farther out do not, neither
+    from ring to ring, as light would that fades, nor from corner to corner. The disc is fitted to
+    where the picture begins to be unlike its corners; where a shot is too dim for that, the disc
+    that fills the picture is tried.
     """
     good = np.isfinite(counts) if mask is None else mask
     step = min(counts.shape) // FINEST + 1
@@ -92,13 +94,16 @@ def detector(
     if fitted is not None and np.abs(np.subtract(fitted, whole)).max() <= 1 + SAME * whole[2]:
         fitted = None
     for disc in (fitted, whole):
-        if disc is not None and _ends(values, seen, _radii(values.shape, disc, step)):
-            inside: npt.NDArray[np.bool_] = _radii(counts.shape, disc) <= 1
+        if disc is None or disc[2] < 1:
+            continue
+        if _ends(values, seen, _radii(values.shape, disc, step)):
+            y, x = (np.square(np.arange(n) - disc[k]) for k, n in enumerate(counts.shape))
+            inside: npt.NDArray[np.bool_] = y[:, None] <= disc[2] ** 2 - x  # a root takes longer
             return inside & good
     return None if mask is None and good.all() else good
 
 
-def _radii(shape: tuple[int, ...], disc: Disc, step: int = 1) -> npt.NDArray[np.float64]:
+def _radii(shape: tuple[int, ...], disc: Disc, step: int) -> npt.NDArray[np.float64]:
     """(y, x) distance of every step-th pixel from the centre of a disc: 1 at its edge."""
     y, x = (np.arange(n) * step - c for n, c in zip(shape, disc[:2], strict=True))
     return np.asarray(np.hypot(y[:, None], x) / disc[2])
@@ -110,13 +115,24 @@ def _ends(
     radii: npt.NDArray[np.float64],
 ) -> bool:
     """Whether the light ends at the edge of a disc, and all beyond it is alike."""
-    zones = [values[seen & (radii > low) & (radii <= high)] for low, high in ZONES]
-    thinned = [zone[:: len(zone) // SEEN + 1] for zone in zones]
-    if min(map(len, thinned)) < FEWEST:
+
+    def among(place: npt.NDArray[np.bool_], part: Any = ...) -> npt.NDArray[np.float64]:
+        found = values[part][seen[part] & place[part]]
+        return found[:: len(found) // SEEN + 1]
+
+    rings = [among((radii > low) & (radii <= high)) for low, high in pairwise(BEYOND)]
+    rings = [ring for ring in rings if len(ring) >= FEWEST]
+    within = among((radii > WITHIN[0]) & (radii <= WITHIN[1]))
+    if len(rings) < 2 or len(within) < FEWEST:
         return False
-    within, near, far = (np.stack([each, np.abs(each - np.median(thinned[2]))]) for each in thinned)
-    ends, goes_on = max(map(_differ, within, near)), max(map(_differ, near, far))
-    return ends > max(EDGE, STEEP * goes_on) and goes_on < ALIKE
+    level = float(np.median(np.concatenate(rings)))
+    y, x = np.unravel_index(radii.argmin(), radii.shape)
+    sides = [(slice(None, at), slice(at, None)) for at in (y, x)]
+    far = radii > BEYOND[0]
+    corners = [among(far, part) for part in product(*sides)]
+    corners = [corner for corner in corners if len(corner) >= FEWEST]
+    goes_on = max(_differ(places, level) for places in (rings, corners))
+    return goes_on < ALIKE and _differ([within, rings[0]], level) > max(EDGE, STEEP * goes_on)
 
 
 def _fitted(values: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_]) -> Disc | None:
@@ -165,14 +181,13 @@ def _unlike_corners(
     if side < 2 or min(map(len, corners)) < side**2 / 2:
         return None
     level = float(np.median(np.concatenate(corners)))
+    if _differ(corners, level) >= ALIKE:
+        return None
     unlike = np.zeros(values.shape, bool)
     count = np.maximum(uniform_filter(seen.astype(float), BOX) * BOX**2, 1)
     spread = [np.abs(part - level) for part in (values, *corners)]
     for picture, *each in ((values, *corners), spread):
         beyond = np.concatenate(each)
-        others = [np.concatenate(each[:i] + each[i + 1 :]) for i in range(4)]
-        if max(map(_differ, each, others)) >= ALIKE:
-            return None
         calm = np.minimum(beyond, np.quantile(beyond, 0.99))  # without hits of single pixels
         away = np.where(seen, picture - calm.mean(), 0)
         mean = uniform_filter(away, BOX) * BOX**2 / count
@@ -180,16 +195,24 @@ def _unlike_corners(
     return unlike
 
 
-def _differ(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
-    """Standard deviations by which the ranks of two samples differ (Mann and Whitney, ties)."""
-    n, m = len(one), len(other)
-    _, place, count = np.unique(
-        np.concatenate([one, other]), return_inverse=True, return_counts=True
-    )
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    excess = ranks[:n].sum() - n * (n + 1) / 2 - n * m / 2
-    ties = (count.astype(float) ** 3 - count).sum() / ((n + m) * (n + m - 1))
-    return float(abs(excess) / max(n * m / 12 * (n + m + 1 - ties), 1e-9) ** 0.5)
+def _differ(places: list[npt.NDArray[np.float64]], level: float) -> float:
+    """Standard deviations by which samples differ, in their values or in their distance from
+    `level`: of the sample, or the run of neighbouring ones, that differs most from all others, by
+    ranks (Mann and Whitney, ties)."""
+    sizes = np.array([len(place) for place in places])
+    runs = [run for run in combinations(range(len(places) + 1), 2) if run[1] - run[0] < len(places)]
+    values, n, most = np.concatenate(places), int(sizes.sum()), 0.0
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    for each in (values, np.abs(values - level)):
+        _, place, count = np.unique(each, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(count) - (count - 1) / 2)[place] - (n + 1) / 2
+        sums = np.concatenate([[0], np.cumsum(ranks)])[ends]
+        ties = (count.astype(float) ** 3 - count).sum() / (n * (n - 1))
+        for first, last in runs:
+            size = ends[last] - ends[first]
+            width = size * (n - size) / 12 * (n + 1 - ties)
+            most = max(most, abs(sums[last] - sums[first]) / max(width, 1e-9) ** 0.5)
+    return float(most)
 
 
 def is_even(counts: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> bool:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import Taxonomy, plain
 
 RESULT = "truth.json"
 """In the folder of a run."""
@@ -31,13 +31,16 @@ EMPTY = "Empty"
 """The class of shots that show nothing."""
 NO_MORE = "no form of heat tells more of the network than of the shot."
 """Of a class for which no form scores higher than on a network that learnt nothing."""
-NO_MORE_SHORT = "no more than the shot"
+NO_MORE_SHORT = "only the shot"
 """The same in the few letters below a picture."""
 
 
-def no_place(name: str) -> str:
-    """Why nothing on the detector makes a class, so that it has no heat, in a sentence; else ''."""
-    if plain(name) != plain(EMPTY):
+def no_place(name: str, taxonomy: Taxonomy | None = None) -> str:
+    """Why nothing on the detector makes a class, so that it has no heat, in a sentence; else ''.
+
+    taxonomy: in which the class may have another name by now.
+    """
+    if plain(name) != plain(EMPTY if taxonomy is None else taxonomy.now(EMPTY)):
         return ""
     return f"{name} is the lack of every feature: nothing on the detector makes it."
 
@@ -46,10 +49,11 @@ def no_place(name: str) -> str:
 class TruthTable:
     """What was measured of one network; empty where nothing was. `of_run`: of the run itself, else
     of the network that comes with the program. Classes are found as labels are, whatever the
-    spelling: Newton rings is Newton Rings."""
+    spelling: Newton rings is Newton Rings; with a taxonomy, by what they are called there now."""
 
     found: dict[str, Any] = field(default_factory=dict)
     of_run: bool = True
+    taxonomy: Taxonomy | None = field(default=None, compare=False)
 
     def best(self, name: str) -> str:
         """The form that did best for a class; '' where none was measured for it."""
@@ -92,12 +96,12 @@ class TruthTable:
         if said := self._said_of(name):
             whose = "" if self.of_run else ", with the network that comes with the program,"
             return f"For {name}{whose} {said}"
-        return no_place(name)
+        return no_place(name, self.taxonomy)
 
     def _said_of(self, name: str) -> str:
         """The sentence on a class that has no form that did best, without its name; else ''."""
         sentences = (str(sentence).rpartition(": ") for sentence in self.found.get("unseen", ()))
-        return next((said for of, _, said in sentences if plain(of) == plain(name)), "")
+        return next((said for of, _, said in sentences if self._now(of) == plain(name)), "")
 
     def _spelt(self, name: str) -> str:
         """A class as the table spells it."""
@@ -106,7 +110,11 @@ class TruthTable:
     @cached_property
     def _spellings(self) -> dict[str, str]:
         known = (*self.found.get("classes", ()), *self.found.get("best", ()))
-        return {plain(name): name for name in known}
+        return {self._now(name): name for name in known}
+
+    def _now(self, name: str) -> str:
+        """A class of the table, plainly, as it is called now."""
+        return plain(name if self.taxonomy is None else self.taxonomy.now(name))
 
 
 def _said(question: str, measured: dict[str, Any], form: str) -> str:
@@ -140,15 +148,26 @@ def is_result(path: Path) -> bool:
     return bool(_read(path))
 
 
-def table_of(run: Path, shipped: Path | None = None) -> TruthTable:
-    """The table of a run; where it was not measured, that of the shipped network. Empty for a run
-    of correlation maps, whose heat has no place on the detector."""
-    steps = _json(run / DESCRIPTION).get("preprocessing")
+def table_of(
+    run: Path, shipped: Path | None = None, taxonomy: Taxonomy | None = None
+) -> TruthTable:
+    """The table of a run; where it was not measured, that of the shipped network, and of this what
+    it found alone where the run did not begin from that network: what one network does not find,
+    another one may. Empty for a run of correlation maps, whose heat has no place on the detector.
+
+    taxonomy: by whose names classes are asked for.
+    """
+    about = _json(run / DESCRIPTION)
+    steps, recipe = about.get("preprocessing"), about.get("recipe")
     if isinstance(steps, dict) and steps.get("input", "pattern") != "pattern":
         return TruthTable()
     if found := _read(run / RESULT):
-        return TruthTable(found)
-    return TruthTable({} if shipped is None else _read(shipped / RESULT), of_run=False)
+        return TruthTable(found, taxonomy=taxonomy)
+    found = {} if shipped is None else _read(shipped / RESULT)
+    began = isinstance(recipe, dict) and recipe.get("backbone")
+    if found and shipped is not None and shipped.name not in (began, run.resolve().name):
+        found |= {"unseen": []}
+    return TruthTable(found, of_run=False, taxonomy=taxonomy)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def draw(
     figure_place(out)
     colours(colormap)
     reader = Reader(run, preparation=preparation)
-    kinds = [reader.index(name) for name in request.classes]
+    kinds = [reader.index(name, table.taxonomy) for name in request.classes]
     if reader.about.preprocessing.input != "pattern":
         raise InputError("this run looks at correlation maps", mend="Choose one of patterns.")
     wanted = (
@@ -103,9 +103,9 @@ def draw(
         shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
-        words = "" if no_place(name) else HEAT_FORMS[form].short
+        words = "" if no_place(name, table.taxonomy) else HEAT_FORMS[form].short
         if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
-            words += f"\n{fill(f'heat tells {NO_MORE_SHORT}', TITLE_WIDTH)}"
+            words += f"\n{fill(f'heat shows {NO_MORE_SHORT}', TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
@@ -127,7 +127,8 @@ def _forms(wanted: Sequence[str], name: str, truth: TruthTable) -> list[tuple[st
 
 def _label_column(table: ShotTable, name: str) -> int:
     """The column of a class among the labels, whatever its spelling; -1 where there is none."""
-    same = (c for c, own in enumerate(table.class_names) if plain(own) == plain(name))
+    now = name if table.taxonomy is None else table.taxonomy.now(name)
+    same = (c for c, own in enumerate(table.class_names) if plain(own) == plain(now))
     return next(same, -1)
 
 

@@ -84,9 +84,9 @@ def measure(
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
         raise InputError("faithfulness is about places on the detector", mend=mend)
-    names = study.classes or [name for name in reader.names if not no_place(name)]
+    names = study.classes or [n for n in reader.names if not no_place(n, table.taxonomy)]
     best = (truth or TruthTable()).best
-    kinds = [reader.index(name) for name in names]
+    kinds = [reader.index(name, table.taxonomy) for name in names]
     yield event("progress", what="reading shots", done=0, total=1)
     read = reader.read(table, some_rows(table, LOOKED_AT, study.seed))
     explainer = Explainer(reader)

@@ -80,7 +80,8 @@ def schematic_of(
     table: ShotTable, name: str, render: Render | None
 ) -> npt.NDArray[np.uint8] | None:
     """The drawing of a class, (SCHEMATIC_SIDE, SCHEMATIC_SIDE, 4); None where it has none."""
-    if render is None or table.taxonomy is None or name not in table.taxonomy.names:
+    if render is None or table.taxonomy is None or not table.taxonomy.knows(name):
         return None
-    drawing = table.taxonomy.classes[table.taxonomy.index(name)].schematic
+    (place,) = table.taxonomy.columns([name])
+    drawing = table.taxonomy.classes[place].schematic
     return render(drawing, SCHEMATIC_SIDE) if drawing else None

@@ -131,7 +131,9 @@ def of_shot(
     if not 0 <= row < len(table):
         raise InputError(f"there is no shot {row + 1}", mend=f"Give 1 to {len(table)}.")
     reader = Reader(run, preparation=preparation)
-    return occlude(reader, reader.read(table, [row], named=True), 0, reader.index(name))
+    return occlude(
+        reader, reader.read(table, [row], named=True), 0, reader.index(name, table.taxonomy)
+    )
 
 
 def _captum() -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import Taxonomy, plain
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -94,11 +94,12 @@ class Reader:
         self.cells = cell_box(network, self.size, inference.grid(network, shape))
         self.names = self.about.class_names
 
-    def index(self, name: str) -> int:
+    def index(self, name: str, taxonomy: Taxonomy | None = None) -> int:
         """Position of a class, whatever its spelling; InputError for one that the network does not
-        know."""
+        know. taxonomy: in which it may have another name by now."""
+        now = (lambda name: name) if taxonomy is None else taxonomy.now
         for place, own in enumerate(self.names):
-            if plain(own) == plain(name):
+            if plain(now(own)) == plain(now(name)):
                 return place
         mend = f"It knows {', '.join(self.names)}."
         raise InputError(f"the network has no class {name!r}", mend=mend)

@@ -455,6 +455,11 @@ class Taxonomy:
         ours = {plain(n): i for i, c in enumerate(self.classes) for n in c.was.split(";") if n}
         return ours | {plain(n): i for i, n in enumerate(self.names)}
 
+    def now(self, name: str) -> str:
+        """What a class found elsewhere is called here, by `columns`; the name itself where there
+        is no such class."""
+        return self.names[self._places[plain(name)]] if self.knows(name) else name
+
     def columns(self, names: Sequence[str], file: Path | str | None = None) -> npt.NDArray[np.intp]:
         """Positions here of class names found elsewhere, matched without case, '-' and '_'.
 

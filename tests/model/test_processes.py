@@ -41,6 +41,8 @@ def test_a_worker_whose_child_dies_goes_on_on_the_same_ground():
     worker.use(("sand",))
     worker.ask("die")
     assert answers.get(timeout=120) == "died of die"
+    worker.ask("learn")  # what kills it is that request, not all of them
+    assert answers.get(timeout=60) == ("sand", "learn")
     worker.use(("rock",))
     worker.ask("learn")
     assert answers.get(timeout=60) == ("rock", "learn")

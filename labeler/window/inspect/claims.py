@@ -43,7 +43,7 @@ def kept(session: Session) -> dict[str, Any]:
         found = parsed_json(text_of(path), path)
         taxonomy = session.labels.taxonomy
         ours = {
-            taxonomy.names[taxonomy.columns([name])[0]]: {"form": found["form"]} | numbers
+            taxonomy.now(name): {"form": found["form"]} | numbers
             for name, numbers in found["classes"].items()
             if taxonomy.knows(name)
         }
@@ -60,7 +60,7 @@ def form_of(session: Session, name: str) -> str:
 
 def in_words(session: Session, name: str) -> str:
     """The faithfulness of the heat of one class as a short sentence."""
-    if why := no_place(name):
+    if why := no_place(name, session.labels.taxonomy):
         return why
     found, form = kept(session).get(name), HEAT_FORMS[form_of(session, name)].short
     if found is None:

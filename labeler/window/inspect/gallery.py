@@ -146,7 +146,7 @@ class Gallery(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, c)
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)
-        places = [taxonomy.place(name) for name in FIRST if name in taxonomy.names]
+        places = [taxonomy.place(taxonomy.now(name)) for name in FIRST if taxonomy.knows(name)]
         self.classes.setCurrentRow(places[0] if places else 0)
         self.classes.blockSignals(False)
         self.refresh()

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from labeler.project import classes
 from labeler.runs import heat_child
 from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatRequest, HeatServer, HeatSource
 from labeler.session import heat
@@ -22,6 +23,7 @@ from model.heatmaps.truth_table import NO_MORE, RESULT, TruthTable
 from model.inspection.heat import AXES, SECTORS
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
+from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.runs import make_project, make_run
 
 ROUND, STREAK, BENT, EMPTY = 1, 4, 5, 10
@@ -207,9 +209,9 @@ def test_where_no_form_tells_more_than_the_shot_the_line_on_the_pattern_says_so(
     session.heat.truth = TruthTable({"unseen": [f"Round: {NO_MORE}"]})
     session.heat.show(ROUND)
     assert session.heat.on_pattern((64, 64)) is not None
-    assert session.heat.caption() == "Round · heat tells no more than the shot · Grad-CAM++"
+    assert session.heat.caption() == "Round · heat shows only the shot · Grad-CAM++"
     session.heat.show(STREAK)
-    assert "no more" not in session.heat.caption()
+    assert "only the shot" not in session.heat.caption()
 
 
 def scored(**best):
@@ -243,6 +245,28 @@ def test_heat_of_a_class_that_is_not_predicted_says_so(session):
     session.predictions.of_run.probabilities[0, STREAK] = 0.03
     session.predictions.of_run.decided[0, STREAK] = False
     assert "Streak · not predicted (p 0.03) · " in session.heat.caption()
+
+
+def test_the_answer_of_a_child_that_was_let_go_is_never_shown(session, qtbot):
+    """It may be on its way from another thread while the next run is asked already."""
+    session.display.change(form=FINE)
+    request = HeatRequest(0, FINE)
+    session.heat.of(Asked(0, STREAK, FINE), (8, 8))
+    before = session.heat._child
+    session.heat.follow()
+    session.heat.of(Asked(0, STREAK, FINE), (8, 8))
+    before.answer(request)
+    assert session.heat.why_none(Asked(0, STREAK, FINE)) == ON_ITS_WAY
+    session.heat._child.answer(request)
+    assert session.heat.why_none(Asked(0, STREAK, FINE)) == ""
+
+
+def test_a_class_that_was_renamed_is_still_the_one_that_nothing_makes(session):
+    classes.rename(session.opened.project, "Empty", "Leer")
+    session.reopen()
+    session.predictions.of_run.probabilities[:] = 0.9
+    why = session.heat.why_none(Asked(0, EMPTY, "paper"))
+    assert why.startswith("Leer is the lack of every feature")
 
 
 def test_another_run_forgets_what_was_computed(session, qtbot):
@@ -280,6 +304,13 @@ def test_the_child_answers_by_the_projects_classes(desk):
     assert not answer.cells[ROUND + 1].any()
     with pytest.raises(InputError, match="never learnt the class to compare with"):
         desk.answer(HeatRequest(2, FINE, against=3))
+
+
+def test_a_network_is_asked_for_a_class_by_its_name_of_today(desk):
+    taxonomy = Taxonomy("t", [Class("Streifen", was="Streak"), Class("Round")], [])
+    assert desk.reader.index("Streifen", taxonomy) == desk.reader.index("streak", taxonomy) == 0
+    with pytest.raises(InputError, match="no class 'Streifen'"):
+        desk.reader.index("Streifen")
 
 
 def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(desk, monkeypatch):

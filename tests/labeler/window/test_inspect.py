@@ -375,7 +375,7 @@ def test_two_forms_side_by_side_still_say_where_the_run_is_wrong(shown):
     run.decided[:, streak] = True
     assert words(hit) == ("Grad-CAM++", False)
     session.heat.truth = TruthTable({"unseen": [f"Streak: {NO_MORE}"]})
-    assert words(hit)[0] == "Grad-CAM++ · no more than the shot"
+    assert words(hit)[0] == "Grad-CAM++ · only the shot"
 
 
 class AskedChild:

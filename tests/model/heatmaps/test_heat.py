@@ -1,5 +1,6 @@
 """Heat on the pattern: where it lies, that it stays in range."""
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from model.heatmaps.geometry import detector, enlarge
+from tests.helpers.data import needed
 
 
 def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():
@@ -109,6 +111,7 @@ def test_light_that_goes_on_into_the_corners_is_on_the_detector():
 def test_a_shot_that_is_the_same_everywhere_has_no_edge():
     assert detector(np.full((SIDE, SIDE), 7), None) is None
     assert detector(np.full((5, 9), 7), None) is None
+    assert detector(np.full((1, 9), 7), None) is None
 
 
 def test_a_mask_is_believed():
@@ -164,3 +167,34 @@ def test_no_round_detector_is_seen_where_there_is_none():
     for dim in (random.poisson(0.01, glow.shape), random.poisson(12, glow.shape)):
         assert detector(dim, None) is None
     assert detector(np.pad(random.poisson(3, (4, 4)), 78), None) is None  # a spot of light
+
+
+def fading_rings(seed, edge=9.0):
+    """Counts of a droplet whose rings fade towards the border of a square detector, the dimmer the
+    shot the sooner; beyond `edge`, 1 at the border, there is no detector."""
+    random, (y, x) = np.random.default_rng(seed), np.indices((128, 128)) - 63.5
+    away = np.hypot(y, x * random.uniform(1, 1.3)) / 64
+    rings = np.sin(away * random.uniform(4, 30)) ** 2
+    light = 10 ** random.uniform(-1, 2) * rings * (away + 0.1) ** -3.0
+    light *= np.hypot(y, x) <= edge * 63.5
+    return 6 * random.poisson(light) + random.poisson(12, light.shape)
+
+
+@pytest.mark.parametrize("seed", [5, 34, 49, 53, 90, 99])
+def test_rings_that_fade_towards_the_border_are_no_edge(seed):
+    assert detector(fading_rings(seed), None) is None
+
+
+def test_the_edge_of_a_round_detector_is_found_where_rings_reach_it():
+    y, x = np.indices((128, 128)) - 63.5
+    found = [detector(fading_rings(seed, 1), None) for seed in range(40)]
+    there = [each for each in found if each is not None]
+    assert len(there) > 25
+    assert all(((each & (np.hypot(y, x) <= 63.5)).sum() / each.sum()) > 0.98 for each in there)
+
+
+def test_a_square_part_of_a_round_detector_has_no_round_edge():
+    with h5py.File(needed("helium_small.h5")) as file:
+        shots = file["images"][::12]
+    assert sum(detector(shot, None) is not None for shot in shots) > 45
+    assert not any(detector(shot[34:190, 34:190], None) is not None for shot in shots)

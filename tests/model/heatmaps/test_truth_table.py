@@ -14,6 +14,7 @@ from model.heatmaps.truth_table import (
 )
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
+from model.taxonomy.taxonomy import Class, Taxonomy
 
 SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "cold": 2, "gap": None}
 AXIS = {"cases": 30, "tried": 40, "fallback": 0, "scores": {"paper": SCORES}}
@@ -185,3 +186,33 @@ def test_the_bench_takes_the_best_forms_and_the_worst_control(monkeypatch):
     assert found["random_weights"] == pytest.approx(0.04)
     assert found["shuffled_labels"] == pytest.approx(0.1)
     assert "axis_bent" not in found
+
+
+RENAMED = Taxonomy("t", [Class("Streifen", was="Streak"), Class("Leer", was="Empty")], [])
+
+
+def test_a_class_is_found_in_the_table_by_what_it_is_called_now(tmp_path):
+    said = "Streak: no form of heat tells more of the network than of the shot."
+    for found, only_shot in ((FOUND, False), (FOUND | {"best": {}, "unseen": [said]}, True)):
+        table = table_of(put(tmp_path / "run", found), taxonomy=RENAMED)
+        assert table.best("Streifen") == ("" if only_shot else "paper")
+        assert table.shows_only_shot("Streifen") == only_shot
+        assert "Streifen" in table.words("Streifen", "paper")
+    assert no_place("Leer", RENAMED).startswith("Leer is the lack of every feature")
+    assert not no_place("Leer")
+    assert not no_place("Streifen", RENAMED)
+    again = Taxonomy("t", [Class("Leer", was="Empty"), Class("Empty")], [])
+    assert not no_place("Leer", again)
+
+
+def test_what_the_shipped_network_does_not_find_is_not_said_of_another_network(tmp_path):
+    said = "Round: no form of heat tells more of the network than of the shot."
+    shipped = put(tmp_path / "shipped", FOUND | {"unseen": [said]})
+    run = tmp_path / "run"
+    run.mkdir()
+    for backbone, holds in (("shipped", True), ("", False), ("other", False)):
+        (run / "model.json").write_text(json.dumps({"recipe": {"backbone": backbone}}))
+        table = table_of(run, shipped)
+        assert table.shows_only_shot("Round") == holds
+        assert "the network that comes with the program" in table.words("Streak", "paper")
+    assert table.words("Round", "paper") == "How well this form finds Round was not measured."

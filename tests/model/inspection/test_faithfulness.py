@@ -241,7 +241,7 @@ def test_no_heat_is_drawn_of_empty_and_of_a_class_without_a_good_form_that_is_sa
     class_figure.draw(table, made / "run", out, request, rows=[1, 2], truth=truth)
     text = out.read_text(encoding="utf-8")
     assert text.count("no heat: empty is the") == 2
-    assert text.count("heat tells no more") == text.count(">Grad-CAM++<") == 1
+    assert text.count("heat shows only the") == text.count(">Grad-CAM++<") == 1
     assert text.count("stroke-dasharray") == 2 * 3  # of Round
 
 

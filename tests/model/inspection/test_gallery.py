@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.inspection.gallery import clearest, figure2
+from model.inspection.gallery import clearest, figure2, schematic_of
 from model.shots.table import table_of_file
 
 NAMES = ("Spherical/Oblate", "Round", "Newton Rings", "Empty")
@@ -69,6 +69,17 @@ def test_schematics_stand_before_the_rows(labelled, tmp_path):
 
     figure2(table_of_file(labelled), tmp_path / "classes.png", per_class=1, render=render)
     assert "newton_rings.svg" in asked
+
+
+def test_a_schematic_is_found_whatever_the_spelling_of_its_class(labelled):
+    table, render = (
+        table_of_file(labelled),
+        (lambda name, side: np.zeros((side, side, 4), np.uint8)),
+    )
+    assert all(
+        schematic_of(table, n, render) is not None for n in ("Streak", "STREAK", "newton rings")
+    )
+    assert schematic_of(table, "Comet", render) is None
 
 
 def test_what_is_there_is_not_replaced_unasked(labelled, tmp_path):
