@@ -346,6 +346,21 @@ def test_the_key_sheet_refuses_a_clash_and_names_the_other(qapp, qtbot):
     sheet.close()
 
 
+def test_a_sign_typed_with_shift_is_given_to_a_command_as_qt_finds_it(qapp, qtbot):
+    from PyQt6.QtWidgets import QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    sheet = KeySheet(Keymap(COMMANDS), host)
+    sheet.show()
+    for key in (Qt.Key.Key_Exclam, Qt.Key.Key_Question):
+        QTest.mouseClick(sheet.buttons["skip"], Qt.MouseButton.LeftButton)
+        QTest.keyClick(sheet.buttons["skip"], key, Qt.KeyboardModifier.ShiftModifier)
+    assert sheet.keymap.keys("skip") == ("!",)
+    assert "The key ? already means “Keys…”." in sheet._word.text()
+    sheet.close()
+
+
 def test_a_new_project_is_made_and_a_refusal_is_told_in_the_dialog(qapp, qtbot, tmp_path):
     from PyQt6.QtWidgets import QWidget
 
