@@ -30,6 +30,7 @@ from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.waiting import serve_events, until
 from tests.helpers.window_parts import (
     InlineReader,
@@ -240,6 +241,18 @@ def test_the_name_of_a_class_stays_whole_beside_the_number_of_many_shots(window,
     assert name(0) == name(60)
     for kept in grid.tags.buttons.values():
         assert kept.width() >= kept.needed_width()
+
+
+def test_where_names_have_no_room_the_long_ones_give_way(window, grid):
+    tags, labels = grid.tags, window.session.labels
+    names = [f"Kind {i}" if i % 7 else f"Class number {i} of a very long name" for i in range(60)]
+    labels.taxonomy = Taxonomy("many", [Class(name) for name in names], [])
+    tags.resize(1270, tags.height())
+    tags.rebuild()
+    tags._layout.activate()
+    until(lambda: all(b.width() >= b.sizeHint().width() for b in tags.buttons.values()))
+    for button in tags.buttons.values():
+        assert button.kind.name.startswith("Class") or button.width() >= button.needed_width()
 
 
 DRAW_A_BADGE = """

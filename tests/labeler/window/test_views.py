@@ -17,7 +17,7 @@ from labeler.window.label.classes.row import MARKS, paint_mark
 from labeler.window.label.pattern.levels import LevelsPane, short
 from labeler.window.label.pattern.pattern import PatternView, contours_of
 from labeler.window.label.queue.head import QueueHead
-from labeler.window.label.queue.shot_list import ROW, ShotList, in_words, spoken
+from labeler.window.label.queue.shot_list import ROW, ProgressFoot, ShotList, in_words, spoken
 from labeler.window.label.status_line import angle
 from labeler.window.widgets import theme
 from model.preprocessing.display import MASKED
@@ -406,3 +406,21 @@ def test_a_check_mark_stands_out_from_its_field(qapp, qtbot, name):
     pixels = [luminance(picture.pixel(x, y)) for y in range(2, box.height() - 2) for x in range(14)]
     ratios = [(max(p, field) + 0.05) / (min(p, field) + 0.05) for p in pixels]
     assert sum(ratio >= 3 for ratio in ratios) >= 12
+
+
+# -- progress --------------------------------------------------------------------------------------
+
+
+def test_the_progress_in_very_many_shots_is_not_cut(qtbot, session, monkeypatch):
+    foot = ProgressFoot(session)
+    qtbot.addWidget(foot)
+    foot.resize(400, 80)
+    foot.show()
+    assert foot.count.text() == "0 of 12 labelled"
+    monkeypatch.setattr(type(session.labels), "n_shots", 1_000_000)
+    foot.refresh()
+    whole = "0 of 1,000,000 labelled"
+    assert foot.count.text() == whole
+    foot.resize(foot.count.fontMetrics().horizontalAdvance(whole), 80)
+    assert foot.count.text() == "0 of 1,000,000"
+    assert foot.count.accessibleName() == whole
