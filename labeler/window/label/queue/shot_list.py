@@ -360,6 +360,7 @@ class ProgressFoot(QFrame):
         self.setObjectName("foot")
         self.setAccessibleName("Progress")
         self.count, self._done = QLabel(), ""
+        self.count.setMinimumWidth(1)  # it takes what room there is
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Share of decided shots")
