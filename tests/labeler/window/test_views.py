@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, QRect, Qt
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QCheckBox
@@ -406,6 +406,30 @@ def test_a_check_mark_stands_out_from_its_field(qapp, qtbot, name):
     pixels = [luminance(picture.pixel(x, y)) for y in range(2, box.height() - 2) for x in range(14)]
     ratios = [(max(p, field) + 0.05) / (min(p, field) + 0.05) for p in pixels]
     assert sum(ratio >= 3 for ratio in ratios) >= 12
+
+
+def test_the_list_says_of_a_decided_shot_that_it_has_no_class(qapp, qtbot, tmp_path):
+    labels = np.zeros((12, 11), np.uint8)
+    labels[:, :2] = 1  # Round, of the file
+    session = make_session(make_project(tmp_path, labels=labels))
+    shots = ShotList(session)
+    qtbot.addWidget(shots)
+    shots.resize(240, 500)
+    shots.show()
+    session.cursor.show(0)
+
+    def below():
+        """What stands below the number of the first shot."""
+        box = shots.view.visualRect(shots.model.index(0))
+        place = QRect(box.left() + 76, box.bottom() - 26, box.width() - 90, 24)
+        return shots.view.viewport().grab(place).toImage()
+
+    session.labelling.toggle(1)
+    assert session.labelling.is_decided()
+    assert not session.labelling.labels().any()
+    none = below()
+    assert len({none.pixel(x, y) for x in range(none.width()) for y in range(none.height())}) > 2
+    session.close()
 
 
 # -- progress --------------------------------------------------------------------------------------

@@ -208,13 +208,14 @@ class ShotDelegate(QStyledItemDelegate):
                 right -= sign + 4
         high = theme.grown(20)
         below = QRectF(where.left(), where.bottom() - high - 1, where.width(), high)
-        if decided:
+        if decided and session.labelling.labels(row).any():
             self._paint_classes(painter, below, row)
         else:
             painter.setPen(theme.colour("faint"))
             painter.setFont(theme.font(size * 0.9))
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             word = "skipped" if status & SKIPPED else "undecided"
+            word = "no class" if decided else word
             end = Qt.TextElideMode.ElideRight
             word = painter.fontMetrics().elidedText(word, end, int(below.width()))
             painter.drawText(below, flags, word)
