@@ -131,7 +131,7 @@ class Training(SessionPart):
         """What a training still needs, in words; '' where it can begin."""
         if self.opened is None:
             return "Open a project first"
-        needed = lacking(self.labels.taxonomy, self.labels.decided.tally)
+        needed = lacking(self.labels.taxonomy, self.labels.decided.tally, self.labels.n_shots)
         project = self.opened.project
         several = needed and sum(a.kind == "human" for a in project.store.annotators()) > 1
         return f"{needed} on the labels of {project.annotator_name}" if several else needed
