@@ -35,7 +35,7 @@ def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND))
     assert table.best("Streak") == "paper"
     expected = (
-        "On 30 simulated shots of Streak, 71 % of this heat lies near the ridge (chance: 22%)."
+        "On 30 simulated shots of Streak, 71 % of this heat lies near the ridge (chance: 22 %)."
     )
     assert table.words("Streak", "paper") == expected
     assert "was not measured" in table.words("Bent", "paper")
