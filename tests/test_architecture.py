@@ -288,6 +288,15 @@ NAMES_KEYS = {
 A_KEY = re.compile(r"Ctrl\+|\((?:[A-Z]|F\d+)\)|\bpress [A-Z]\b|\bor [A-Z] to\b")
 
 
+def test_a_percentage_stands_apart_from_its_sign():
+    close = {
+        f"{path}:{node.lineno}"
+        for path, node in nodes(ast.FormattedValue)
+        if node.format_spec is not None and ast.unparse(node.format_spec).endswith("%'")
+    }
+    check("write {100 * share:.0f} %", close)
+
+
 def test_texts_name_no_key_that_a_person_may_have_changed():
     found = set()
     for path, tree in trees().items():

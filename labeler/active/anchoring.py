@@ -61,10 +61,10 @@ class Shift:
             "seeing them sways the labels" if self.low > 0 else "people go against what they see"
         )  # fmt: skip
         return (
-            f"Labels agree with the suggestions on {seen:.0%} of {self.seen:,} shots where they "
-            f"were seen and on {hidden:.0%} of {self.hidden:,} where they were hidden: shift "
-            f"{100 * self.shift:+.0f} points ({100 * self.low:+.0f} to {100 * self.high:+.0f}), "
-            f"{verdict}."
+            f"Labels agree with the suggestions on {100 * seen:.0f} % of {self.seen:,} shots where "
+            f"they were seen and on {100 * hidden:.0f} % of {self.hidden:,} where they were "
+            f"hidden: shift {100 * self.shift:+.0f} points ({100 * self.low:+.0f} to "
+            f"{100 * self.high:+.0f}), {verdict}."
         )
 
 

@@ -157,7 +157,7 @@ def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
         text += (
             f" Against {len(known):,} labels: adjusted Rand index {quality['adjusted_rand']:.2f},"
             f" normalised mutual information {quality['mutual_information']:.2f} over the"
-            f" {quality['clustered']:.0%} that are in a cluster."
+            f" {100 * quality['clustered']:.0f} % that are in a cluster."
         )
     yield event("finished", metrics=quality, map=str(path), clusters=made.clusters,
                 shots=len(readable), text=text)  # fmt: skip

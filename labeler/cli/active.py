@@ -224,8 +224,8 @@ def _fractions(args: argparse.Namespace) -> int:
         title += f", {found[0].together:,} with a suggestion accepted together with others"
     table = Table("class", "share", "95 %", title=title)
     for f in found:
-        share = f"{f.share:.1%}" if f.shots else "–"
-        table.add_row(f.name, share, f"{f.low:.1%} … {f.high:.1%}")
+        share = f"{100 * f.share:.1f} %" if f.shots else "–"
+        table.add_row(f.name, share, f"{100 * f.low:.1f} … {100 * f.high:.1f} %")
     PlainConsole().print(table)
     return 0
 

@@ -363,7 +363,7 @@ def _print_sides(found: Findings, lines: list[dict[str, Any]]) -> None:
 
     def share(line: dict[str, Any], name: str) -> str:
         value, low, high = (line[f"{name}{end}"] for end in ("", " low", " high"))
-        return f"{value:.0%} ({100 * low:.0f}–{100 * high:.0f})" if value == value else "–"
+        return f"{100 * value:.0f} % ({100 * low:.0f}–{100 * high:.0f})" if value == value else "–"
 
     for line in lines:
         shown = [n for n in found.taxonomy.names_in_order if line[n] > 0]

@@ -249,7 +249,7 @@ def _print_truth(last: Event) -> None:
                 shown.add_row(
                     form,
                     f"{s['mean']:.2f} ({s['low']:.2f} … {s['high']:.2f})",
-                    f"{s['share']:.0%}",
+                    f"{100 * s['share']:.0f} %",
                     "" if s["gap"] is None else f"{s['gap']:+.2f}",
                 )
             console.print(shown)

@@ -276,7 +276,9 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Group:
 
     value, low, high = now["hit_rate"]
     waits = now["latency_ms"]
-    hits = f"hits {_percent(value)} ({low:.1%} … {high:.1%})" if value == value else "no hit finder"
+    hits = "no hit finder"
+    if value == value:
+        hits = f"hits {_percent(value)} ({100 * low:.1f} … {100 * high:.1f} %)"
     head = Text(
         f"{source}   {now['rate_hz']} shots/s   {hits}   "
         f"read {now['read_hz']}/s   latency {_ms(waits['p50'])} / {_ms(waits['p99'])} ms"
@@ -291,8 +293,8 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Group:
     for name, (share, lower, upper) in now["fractions"].items():
         style = "bold red" if name in left else ""
         filled = "█" * round(BAR * share) if share == share else ""
-        table.add_row(name, f"{filled:{BAR}}", _percent(share), f"{lower:.1%} … {upper:.1%}",
-                      style=style)  # fmt: skip
+        interval = f"{100 * lower:.1f} … {100 * upper:.1f} %"
+        table.add_row(name, f"{filled:{BAR}}", _percent(share), interval, style=style)
     broken = sorted(now["contradictions"].items(), key=lambda item: -item[1])
     rules = (Text(f"{count} predictions break: {rule}", style="yellow") for rule, count in broken)
     return Group(
@@ -317,7 +319,7 @@ def _sizes(found: dict[str, Any]) -> list[Text]:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if share == share else "–"
+    return f"{100 * share:.1f} %" if share == share else "–"
 
 
 def _ms(time: float) -> str:

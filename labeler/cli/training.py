@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ from labeler.cli.targets import (
     taxonomy_given,
     the_project,
 )
-from labeler.jobs.child import listen
+from labeler.jobs.child import is_followed, listen
+from labeler.runs.training_lock import lock_training
 from model.errors import InputError
 from model.events import Event, Stop
+from model.processes import is_helper
 from model.runs.folder import PREDICTIONS, is_shipped
 
 if TYPE_CHECKING:
@@ -140,9 +143,24 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
         request = TrainingRequest(
             args.seed, args.devices, args.resume, args.warm_start, args.out, args.promote
         )
-        yield from train_project(args.target, recipe, request, stop)
+        with _alone(args.target):
+            yield from train_project(args.target, recipe, request, stop)
     else:
         yield from _train_file(args, recipe, stop)
+
+
+@contextmanager
+def _alone(project: Path) -> Iterator[None]:
+    """Nothing else trains the project meanwhile; of a window's job, the window sees to that."""
+    if is_followed() or is_helper():
+        yield
+        return
+    lock = lock_training(project)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _train_file(args: argparse.Namespace, recipe: Recipe, stop: Stop) -> Iterator[Event]:
@@ -235,10 +253,11 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     check_place(out, run, (info.path for info in table.sources))
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
-    yield from predict(
-        table, run, out, stop=stop, engine=args.engine,
-        scheduler=args.scheduler, workers=args.workers, preparation=preparation,
-    )  # fmt: skip
+    with _alone(args.target) if is_project(args.target) and not args.out else nullcontext():
+        yield from predict(
+            table, run, out, stop=stop, engine=args.engine,
+            scheduler=args.scheduler, workers=args.workers, preparation=preparation,
+        )  # fmt: skip
 
 
 # -- export-model ----------------------------------------------------------------------------------

@@ -27,6 +27,11 @@ PR_SET_PDEATHSIG = 1
 """Of prctl(2); it holds for the thread that asks."""
 
 
+def is_followed() -> bool:
+    """Whether this process is a Job of a window."""
+    return bool(os.environ.get(FOLLOWED))
+
+
 def listen() -> Callable[[], bool]:
     """Start to listen to the parent; the answer of the returned function turns True to stop.
 
@@ -36,7 +41,7 @@ def listen() -> Callable[[], bool]:
     `die_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
-    if not os.environ.get(FOLLOWED) or is_helper():
+    if not is_followed() or is_helper():
         return stop.is_set
     give_way(10)
     fd, tied = _take_stdin(), True
@@ -58,7 +63,7 @@ def die_with_parent() -> None:
     Only on Linux and where a program follows. Until then there is nothing to save, and while torch
     is being loaded on a busy machine no thread of ours has its turn for many seconds.
     """
-    if sys.platform != "linux" or not os.environ.get(FOLLOWED):
+    if sys.platform != "linux" or not is_followed():
         return
     _signal_of_death(signal.SIGKILL)
     gone = select.poll()

@@ -166,8 +166,8 @@ def _self_agreement(project: Project, who: int, now: datetime) -> ReportSection 
     if bad is not None:
         d = found[bad]
         text.append(
-            f"Least confirmed is {d.name}: {d.confirmed:.2f} of its labels "
-            f"({d.low:.2f} to {d.high:.2f})."
+            f"Least confirmed is {d.name}: {100 * d.confirmed:.0f} % of its labels "
+            f"({100 * d.low:.0f} to {100 * d.high:.0f} %)."
         )
     shown = sorted(found, key=lambda d: project.taxonomy.place(d.name))
     return ReportSection("Agreement with oneself", text, figures.drift(shown))

@@ -82,11 +82,20 @@ def possible_starts(order: TrainingOrder, runs: Iterable[RunReport]) -> list[Run
     return [run for run in runs if run.has_network and (run.network, run.activation) == kind]
 
 
-def lacking(taxonomy: Taxonomy, tally: Tally) -> str:
-    """What is still needed before a training makes sense, in words; '' where nothing is."""
+def more_labels(fewest: int, labelled: int, shots: int, what: str) -> str:
+    """What to do where something takes more labels: label more of the shots of the project, or, if
+    it has not so many, add some."""
+    if shots < fewest:
+        return f"Add a file of shots: {fewest} are needed {what}"
+    return f"Label {counted(fewest - labelled, 'more shot')} {what}"
+
+
+def lacking(taxonomy: Taxonomy, tally: Tally, shots: int) -> str:
+    """What is still needed before a training makes sense in a project of so many shots, in words;
+    '' where nothing is."""
     usable, occurring = tally.usable(taxonomy)
     if usable < FEWEST:
-        return f"Label {counted(FEWEST - usable, 'more shot')} to train a network"
+        return more_labels(FEWEST, usable, shots, "to train a network")
     if occurring.sum() < FEWEST_CLASSES:
         return f"Label shots of {FEWEST_CLASSES} different classes to train a network"
     return ""

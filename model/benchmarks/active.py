@@ -242,7 +242,7 @@ def table_of(results: dict[str, Any]) -> str:
         at = [found["labels"].index(n) for n in shown]
         cells = [f"{found['macro_f1']['mean'][i]:.3f} ± {found['macro_f1']['spread'][i]:.3f}"
                  for i in at]  # fmt: skip
-        saving = "–" if found["label_saving"] is None else f"{found['label_saving']:.0%}"
+        saving = "–" if found["label_saving"] is None else f"{100 * found['label_saving']:.0f} %"
         lines.append(f"| {name} | {' | '.join(cells)} | {saving} |")
     blind = results["constant"]["macro_f1"]
     always = f" {blind['mean']:.3f} ± {blind['spread']:.3f} |" * len(shown)

@@ -85,7 +85,7 @@ def _enlarge(axes: Any, results: dict[str, Any]) -> None:
     saving = results["strategies"].get("asked", {}).get("label_saving")
     title = "macro F1, enlarged"
     if saving is not None:
-        title += f": asked needs {saving:.0%} of random's labels"
+        title += f": asked needs {100 * saving:.0f} % of random's labels"
     axes.set_title(title, fontsize=10, loc="left")
 
 

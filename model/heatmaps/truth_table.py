@@ -120,7 +120,7 @@ class TruthTable:
 def _said(question: str, measured: dict[str, Any], form: str) -> str:
     """The score of a form or control: the share of its heat, or AUC."""
     scores = measured["scores"][form]
-    return f"{scores['share']:.0%}" if question == "axis" else f"{scores['mean']:.2f}"
+    return f"{100 * scores['share']:.0f} %" if question == "axis" else f"{scores['mean']:.2f}"
 
 
 def _beside(question: str, measured: dict[str, Any], form: str) -> list[str]:
@@ -139,7 +139,7 @@ def _chance(question: str, measured: dict[str, Any], form: str) -> str:
     """Of heat that is the same everywhere."""
     score = measured["scores"][form]
     if question == "axis":
-        return f"chance: {score['share'] / max(score['mean'], 1e-9):.0%}"
+        return f"chance: {100 * score['share'] / max(score['mean'], 1e-9):.0f} %"
     return "chance: 0.50"
 
 
@@ -228,6 +228,6 @@ def as_markdown(found: dict[str, Any]) -> str:
                     gap += f" ({s['gap_low']:+.2f} … {s['gap_high']:+.2f})"
                 interval = f"{s['mean']:.2f} ({s['low']:.2f} … {s['high']:.2f})"
                 cells = (name, question, numbers["cases"], f"{best}{form}{best}", interval)
-                rest = (f"{s['share']:.0%}", *nothing, s["cold"], gap)
+                rest = (f"{100 * s['share']:.0f} %", *nothing, s["cold"], gap)
                 lines.append(f"| {' | '.join(map(str, (*cells, *rest)))} |")
     return "\n".join(lines)

@@ -297,5 +297,6 @@ def _in_words(found: dict[str, Any]) -> str:
     alarmed = [name for name, f in found.items() if f["alarm"]]
     text = f"Heat tells more than chance for {len(good)} of {len(found)} classes."
     if alarmed:
-        text += f" More than {ALARM:.0%} of it lies off the detector for {', '.join(alarmed)}."
+        off = f"{100 * ALARM:.0f} % of it lies off the detector"
+        text += f" More than {off} for {', '.join(alarmed)}."
     return text

@@ -33,7 +33,7 @@ class Band:
 
     def words(self) -> str:
         """For people."""
-        return f"{self.low:.0%} … {self.high:.0%}"
+        return f"{100 * self.low:.0f} … {100 * self.high:.0f} %"
 
 
 def parse(text: str, class_names: Iterable[str]) -> Band:

@@ -75,8 +75,9 @@ class HitFinder:
         m, f = self.missed_interval, self.false_interval
         return (
             f"Hit finder by {what}, fitted on {self.fitted_on} labelled shots: on others it misses "
-            f"{self.missed:.1%} of the hits ({m[0]:.1%} … {m[1]:.1%}) and lets {self.false:.1%} of "
-            f"the Empty pass ({f[0]:.1%} … {f[1]:.1%})."
+            f"{100 * self.missed:.1f} % of the hits ({100 * m[0]:.1f} … {100 * m[1]:.1f} %) and "
+            f"lets {100 * self.false:.1f} % of the Empty pass "
+            f"({100 * f[0]:.1f} … {100 * f[1]:.1f} %)."
         )
 
 

@@ -257,7 +257,8 @@ class _Watch:
 def _alarm(band: Band, left: bool, share: tuple[float, float, float]) -> Event:
     value, low, high = share
     what = "left its band" if left else "is back in its band"
-    text = f"{band.name}: {value:.1%} ({low:.1%} … {high:.1%}) {what} {band.words()}."
+    seen = f"{100 * value:.1f} % ({100 * low:.1f} … {100 * high:.1f} %)"
+    text = f"{band.name}: {seen} {what} {band.words()}."
     return event("alarm", name=band.name, left=left, share=share, text=text)
 
 

@@ -160,7 +160,7 @@ def _missing_classes(study: PaperStudy, tables: Sequence[Table]) -> Iterator[Eve
                 there = study.datasets.tables[cell.dataset]
                 shots = int(there.labels[there.labelled, there.class_names.index(name)].sum())
                 text = f"{cell.dataset}, seed {cell.seed}"
-                text += f", {cell.share:.0%} of the shots" if cell.share < 1 else ""
+                text += f", {100 * cell.share:.0f} % of the shots" if cell.share < 1 else ""
                 text = f"{text}: none of the shots that {role} is {name} (the file has {shots})"
                 if text not in said:
                     said.add(text)

@@ -203,7 +203,7 @@ def words_of(cell: Cell) -> str:
     if cell.noise:
         parts.append(f"noise {cell.noise}")
     if cell.share < 1:
-        parts.append(f"{cell.share:.0%} of the shots")
+        parts.append(f"{100 * cell.share:.0f} % of the shots")
     return ", ".join([*parts, f"seed {cell.seed}"])
 
 

@@ -363,7 +363,7 @@ def _start(
     fit_last_layer(network, data, recipe, engine, options.warm_start)
     left = unexplained(network, data, recipe, engine)
     share = max(GENTLEST, left ** (recipe.gentle * _caution(len(data.training))))
-    return network, Start(f"{begun} Its body learns at {share:.0%} of the rate.", share)
+    return network, Start(f"{begun} Its body learns at {100 * share:.0f} % of the rate.", share)
 
 
 def _caution(shots: int) -> float:

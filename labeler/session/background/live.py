@@ -111,7 +111,7 @@ class LiveWatch(SessionPart):
         value, low, high = self.seen.share(name)
         what = "Hits" if name == HITS else name
         band = self.bands[name].words()
-        return f"{what}: {value:.1%} ({low:.1%} … {high:.1%}), outside {band}"
+        return f"{what}: {100 * value:.1f} % ({100 * low:.1f} … {100 * high:.1f} %), outside {band}"
 
     def _judge(self) -> None:
         now = self.seen.now

@@ -14,7 +14,6 @@ import filelock
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import JobFollower
-from labeler.project.folder import CACHE
 from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import (
     Curves,
@@ -25,6 +24,7 @@ from labeler.runs.run_report import (
     read_report,
 )
 from labeler.runs.training_choices import TrainingOrder, lacking
+from labeler.runs.training_lock import lock_training
 from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
@@ -35,7 +35,6 @@ from model.output_files import append_line
 from model.runs.folder import EVENTS
 from model.runs.judges import judges_of
 
-ELSEWHERE = "Another window trains this project. Wait until it has ended, or cancel it there."
 TICK_MS = 1000
 """How often the time left is updated."""
 NEXT = {"reducing shots": "making the network ready"}
@@ -87,7 +86,7 @@ class Training(SessionPart):
         self.constant: dict[str, float] = {}
         """Scores of one constant answer on the evaluation shots of the run under way."""
         self.outcome: Outcome | None = None
-        self._turn: filelock.BaseFileLock | None = None
+        self._lock: filelock.BaseFileLock | None = None
         """The right to train the project, which dies with this process."""
         self._of: Opened | None = None
         """The project that the job belongs to."""
@@ -132,7 +131,7 @@ class Training(SessionPart):
         """What a training still needs, in words; '' where it can begin."""
         if self.opened is None:
             return "Open a project first"
-        needed = lacking(self.labels.taxonomy, self.labels.decided.tally)
+        needed = lacking(self.labels.taxonomy, self.labels.decided.tally, self.labels.n_shots)
         project = self.opened.project
         several = needed and sum(a.kind == "human" for a in project.store.annotators()) > 1
         return f"{needed} on the labels of {project.annotator_name}" if several else needed
@@ -162,38 +161,32 @@ class Training(SessionPart):
             return
         self.sources.begin_work("training", lambda: self._train(order or TrainingOrder()))
 
-    def _takes_turn(self) -> bool:
-        """Whether no other window trains the project or reads its shots; then this one may, and
-        the others wait until it has ended. Where no locks are to be had, every window may."""
-        path = self.require().project.folder / CACHE / "training.lock"
-        turn = filelock.FileLock(path, thread_local=False)
+    def _locked(self) -> bool:
+        """Whether this window may train the project or predict its shots now: the others wait until
+        it has ended."""
         try:
-            path.parent.mkdir(exist_ok=True)
-            turn.acquire(timeout=0)
-        except filelock.Timeout:
+            self._lock = lock_training(self.require().project.folder)
+        except InputError as error:
+            self.noted.emit("info", str(error))
             return False
-        except (OSError, NotImplementedError):  # a file system without locks, or read-only
-            return True
-        self._turn = turn
         return True
 
-    def _leave_turn(self) -> None:
-        if self._turn is not None:
-            self._turn.release()
-            self._turn = None
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _train(self, order: TrainingOrder) -> None:
         if self.is_running:
             return
-        if not self._takes_turn():
-            self.noted.emit("info", ELSEWHERE)
+        if not self._locked():
             return
         self.order = order
         project = self.require().project
         try:
             folder = project.new_run_folder()
         except InputError as error:
-            self._leave_turn()
+            self._unlock()
             self.noted.emit("error", f"No run can be made: {error}")
             return
         self.number, self.curves = int(folder.name), Curves()
@@ -218,8 +211,7 @@ class Training(SessionPart):
     def _predict(self, number: int) -> None:
         if self.is_running:
             return
-        if not self._takes_turn():
-            self.noted.emit("info", ELSEWHERE)
+        if not self._locked():
             return
         project = self.require().project
         folder = project.run_folder(number)
@@ -286,7 +278,7 @@ class Training(SessionPart):
         if self.is_running:
             self._timer.stop()
             self.work.stop()
-            self._leave_turn()
+            self._unlock()
             if not self._wants_use:
                 self._say_stopped()
             self.runs_changed.emit()
@@ -364,7 +356,7 @@ class Training(SessionPart):
             self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
-        self._leave_turn()
+        self._unlock()
         if self.is_held:
             self._ended_meanwhile = ok, message, last
             self._free.start()

@@ -86,7 +86,8 @@ class Keymap:
 def normal(key: str) -> str:
     """One spelling for each key: modifiers in a fixed order, single letters in capitals.
 
-    The two Enter keys, of which Qt calls one Return, are the same key.
+    The two Enter keys, of which Qt calls one Return, are the same key. A sign typed with Shift is
+    the sign alone, "?", and what Qt calls Backtab is Shift+Tab: by other names it finds neither.
     """
     parts = [p.strip() for p in key.split("+")] if key.strip("+") else [key]
     if key.endswith("++"):
@@ -96,7 +97,9 @@ def normal(key: str) -> str:
     names = {m.casefold(): m for m in order}
     found = {names[m.casefold()] for m in modifiers if m.casefold() in names}
     last = last.upper() if len(last) == 1 else last[:1].upper() + last[1:]
-    last = "Enter" if last == "Return" else last
+    last = {"Return": "Enter", "Backtab": "Tab"}.get(last, last)
+    if len(last) == 1 and not last.isalnum():
+        found.discard("Shift")
     return "+".join([*(m for m in order if m in found), last])
 
 

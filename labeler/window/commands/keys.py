@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt
 from PyQt6.QtGui import QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QDialog,
@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.commands import MENUS, Command, Keymap
 from labeler.window.widgets.manual import question_mark
+from labeler.window.widgets.parts import fit_width
 from model.errors import InputError
 
 COLUMNS = (("Classes", "Label"), ("Go", "Project", "Help"), ("View",))
@@ -68,7 +69,7 @@ class KeySheet(QDialog):
         layout.setContentsMargins(20, 16, 20, 14)
         layout.addWidget(area, 1)
         layout.addLayout(foot)
-        self.resize(1120, 640)
+        fit_width(self, area, columns, QSize(1120, 640))
 
     def _section(self, column: QVBoxLayout, name: str) -> None:
         commands = [c for c in self.keymap.commands.values() if _section_of(c) == name]

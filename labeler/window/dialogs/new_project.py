@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from PyQt6.QtCore import QThread, pyqtSignal
+from PyQt6.QtCore import Qt, QThread, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
-from labeler.window.widgets.parts import beside, foot, form, label, page
+from labeler.window.widgets.parts import Elided, beside, foot, form, label, page
 from model.errors import InputError, counted, of_a_path, on_one_line
 from model.shots.child import FileReader
 from model.shots.contents import FileContents, contents_here
@@ -141,8 +141,10 @@ class NewProject(QDialog):
         browse.clicked.connect(self._browse)
         own = QPushButton("From file…")
         own.clicked.connect(self._own_taxonomy)
+        shots = Elided(Qt.TextElideMode.ElideMiddle)
+        shots.show_text(f"{first.name}{more}")
         fields = form(
-            ("Shots", label(f"{on_one_line(first.name)}{more}")),
+            ("Shots", shots),
             ("Dataset", self.dataset),
             ("", self.opens),
             ("", self.modules),

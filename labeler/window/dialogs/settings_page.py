@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args, get_origin
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -28,7 +28,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
-from labeler.window.widgets.parts import foot, label, page, show_checked
+from labeler.window.widgets.parts import fit_width, foot, label, page, show_checked
 from model.errors import InputError
 
 COLUMNS = (
@@ -94,7 +94,7 @@ class SettingsPage(QDialog):
         about = label(f"Saved when changed, in {settings.path}", "muted", wrap=True)
         last = foot(self, beside=self.reset)
         page(self, "Settings", about, area, self.trouble, last, wide=area)
-        self.resize(980, 660)
+        fit_width(self, area, columns, QSize(980, 660))
         self.refresh()
 
     # -- building --------------------------------------------------------------------------------

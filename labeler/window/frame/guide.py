@@ -90,8 +90,8 @@ STEPS = (
     GuideStep(
         "See where the network looks",
         "Press {heat}: the pattern stays bright where the network found the class. If nothing is"
-        " shown, the first training still runs at the lower left: wait, or skip this step. If it"
-        " ended and its run is not in use, {use_new_run} uses it.",
+        " shown, there is no network yet: {retrain} trains one; wait at the lower left, or skip"
+        " this step. If it ended and its run is not in use, {use_new_run} uses it.",
         lambda then, now: now.heat and now.has_run,
     ),
     GuideStep(

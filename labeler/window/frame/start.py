@@ -8,7 +8,14 @@ from pathlib import Path
 
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from labeler.window.dialogs.project_files import ProjectFiles
 from labeler.window.settings import RECENT, Settings
@@ -17,6 +24,8 @@ from labeler.window.widgets.parts import empty, label
 from model.errors import on_one_line
 
 WIDTH = 760
+HIGH = 60
+"""Pixels of the drawing on a button, which does not grow with letters."""
 
 
 class StartButton(QAbstractButton):
@@ -31,11 +40,11 @@ class StartButton(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(theme.grown(146))
+        self.setFixedHeight(HIGH + theme.grown(86))
         self.clicked.connect(lambda: press())
 
     def sizeHint(self) -> QSize:
-        return QSize(theme.grown(230), theme.grown(146))
+        return QSize(theme.grown(230), HIGH + theme.grown(86))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
@@ -124,10 +133,20 @@ class StartPage(QWidget):
         line.addStretch(1)
         line.addWidget(page, 100)
         line.addStretch(1)
+        held = QWidget()
+        inside = QVBoxLayout(held)
+        inside.addStretch(2)
+        inside.addLayout(line)
+        inside.addStretch(3)
+        area = QScrollArea()
+        area.setAccessibleName("First page")
+        area.setWidget(held)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
-        layout.addStretch(2)
-        layout.addLayout(line)
-        layout.addStretch(3)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
         self.choices: list[StartButton] = []
         self.recent: list[Recent] = []
         self.refresh()

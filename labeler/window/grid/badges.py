@@ -20,6 +20,8 @@ from model.taxonomy.taxonomy import Taxonomy
 KEPT = 2_000
 PART = 4
 """At most this part of a thumbnail is the height of what lies on it."""
+NO_CLASS = ("–", "#8a8a90")
+"""Letter and colour of the chip of a shot on which it was decided that it has no class."""
 CHIPS_FROM, SIGNS_FROM = 52, 44
 """Sides from which on there is room for chips with keys, and for signs."""
 
@@ -65,23 +67,27 @@ class Badges:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         labels = self.taxonomy.unpack(standing.present)
         shown = self.taxonomy.present(labels & ~self.taxonomy.implied(labels))
+        decided = not standing.suggested and bool(standing.status & LABELLED)
+        chips = [(self._letters[c], self.taxonomy.classes[c].colour) for c in shown]
+        if decided and not chips:
+            chips = [NO_CLASS]
         if side >= CHIPS_FROM:
-            self._chips(painter, shown, side, standing)
+            self._chips(painter, chips, side, standing)
         else:
-            self._bars(painter, shown, side, standing.suggested)
-        wrong = not standing.suggested and bool(standing.status & LABELLED)
+            self._bars(painter, chips, side, standing.suggested)
         known = self.taxonomy.unpack(standing.known)
-        wrong = wrong and bool(self.taxonomy.contradictions(labels, known))
+        wrong = decided and bool(self.taxonomy.contradictions(labels, known))
         self._signs(painter, side, standing.status, wrong)
         painter.end()
         return image
 
-    def _chips(self, painter: QPainter, shown: list[int], side: int, standing: BadgeState) -> None:
+    def _chips(
+        self, painter: QPainter, chips: list[tuple[str, str]], side: int, standing: BadgeState
+    ) -> None:
         width = grown(17 if side >= 84 else 14, side)
         left, top = 3.0, side - width - 3.0
         painter.setFont(theme.numbers_in(width))
-        for c in shown[: max(1, (side - 4) // (width + 2))]:
-            kind = self.taxonomy.classes[c]
+        for letter, colour in chips[: max(1, (side - 4) // (width + 2))]:
             chip = QRectF(left, top, width, width)
             quiet = standing.suggested or standing.from_file
             pen = QPen(QColor(255, 255, 255, 110), 1)
@@ -91,18 +97,20 @@ class Badges:
             painter.setBrush(QColor(0, 0, 0, 130 if quiet else 215))
             painter.drawRoundedRect(chip.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(kind.colour))
+            painter.setBrush(QColor(colour))
             painter.drawRect(QRectF(left + 2.5, top + width - 4, width - 5, 2))
             painter.setPen(QColor("#b9b9be" if quiet else "#f6f6f8"))
             place = chip.adjusted(0, -2.5, 0, -0.5)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self._letters[c])
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, letter)
             left += width + 2
 
-    def _bars(self, painter: QPainter, shown: list[int], side: int, suggested: bool) -> None:
+    def _bars(
+        self, painter: QPainter, chips: list[tuple[str, str]], side: int, suggested: bool
+    ) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
-        width = side / max(len(shown), 1)
-        for i, c in enumerate(shown):
-            ink = QColor(self.taxonomy.classes[c].colour)
+        width = side / max(len(chips), 1)
+        for i, (_, colour) in enumerate(chips):
+            ink = QColor(colour)
             ink.setAlphaF(0.5 if suggested else 1.0)
             painter.setBrush(ink)
             painter.drawRect(QRectF(i * width, side - 3.0, width - 0.5, 3.0))

@@ -30,6 +30,8 @@ class TagButton(QAbstractButton):
         super().__init__()
         self.kind, self.key, self.most = kind, "", most
         self.have, self.of = 0, 0
+        self.room = 0
+        """Pixels that its line has for it at most, 0 for all that it needs."""
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(theme.grown(LINE))
@@ -37,7 +39,8 @@ class TagButton(QAbstractButton):
         self.setMinimumWidth(theme.grown(54))
 
     def sizeHint(self) -> QSize:
-        return QSize(self.needed_width(), theme.grown(LINE))
+        needed = self.needed_width()
+        return QSize(min(needed, self.room) if self.room else needed, theme.grown(LINE))
 
     def needed_width(self) -> int:
         """Pixels in which key, name and number are whole when the `most` shots with it are
@@ -93,6 +96,16 @@ class TagButton(QAbstractButton):
         painter.end()
 
 
+def most_of_each(widths: list[int], room: int) -> int:
+    """How wide each may be at most, so that all together have room: only the widest are cut."""
+    for n, width in enumerate(sorted(widths)):
+        share = room // (len(widths) - n)
+        if width > share:
+            return share
+        room -= width
+    return max(widths)
+
+
 class TagBar(QFrame):
     """One button for each class, in the order of the class panel; many in several lines."""
 
@@ -105,6 +118,7 @@ class TagBar(QFrame):
         self.buttons: dict[int, TagButton] = {}
         self._keys: Mapping[str, str] = {}
         self._each = 0
+        self._lines: list[list[TagButton]] = []
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(10, 5, 10, 5)
         self._layout.setSpacing(3)
@@ -136,12 +150,14 @@ class TagBar(QFrame):
         column = QVBoxLayout()
         column.setSpacing(3)
         self._layout.addLayout(column, 1)
-        for first in range(0, len(buttons), each):
+        self._lines = [buttons[k : k + each] for k in range(0, len(buttons), each)]
+        for together in self._lines:
             line = QHBoxLayout()
             line.setSpacing(3)
-            for button in buttons[first : first + each]:
+            for button in together:
                 line.addWidget(button)
             column.addLayout(line)
+        self._share_room()
         self.setFixedHeight(-(-len(buttons) // each) * (theme.grown(LINE) + 3) + 9)
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
@@ -154,7 +170,7 @@ class TagBar(QFrame):
         """How many buttons go beside each other, so that all lines are about as long; one line more
         where the names else had no room."""
         widths = [button.needed_width() + 3 for button in self.buttons.values()]
-        room = (self.width() or 1280) - self.count.minimumWidth() - 30
+        room = self._room()
         lines = -(-len(widths) // min(A_LINE, max(1, room // theme.grown(LEAST))))
         tried = [max(1, -(-len(widths) // max(n, 1))) for n in (lines, lines + 1)]
         for each in tried:  # none while no project is open
@@ -162,10 +178,23 @@ class TagBar(QFrame):
                 return each
         return tried[0]
 
+    def _room(self) -> int:
+        return (self.width() or 1280) - self.count.minimumWidth() - 30
+
+    def _share_room(self) -> None:
+        """Where a line is too long, its longest names give way, and the short ones stay whole."""
+        for together in self._lines:
+            most = most_of_each([b.needed_width() + 3 for b in together], self._room()) - 3
+            for button in together:
+                button.room = most
+                button.updateGeometry()
+
     def resizeEvent(self, event: object) -> None:
         """Other lines where other room wants them."""
         if self.buttons and self._fitting() != self._each:
             self.rebuild()
+        else:
+            self._share_room()
 
     def refresh(self) -> None:
         """Count the classes of what is selected."""
@@ -177,6 +206,8 @@ class TagBar(QFrame):
             button.set_counts(int(have[index]), n)
         if self.buttons and self._fitting() != self._each:  # a number has more digits now
             self.rebuild()
+        else:
+            self._share_room()
 
     def showEvent(self, event: object) -> None:
         self.refresh()

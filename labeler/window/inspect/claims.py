@@ -73,7 +73,7 @@ def in_words(session: Session, name: str) -> str:
         f"({signed(heat['low'])} … {signed(heat['high'])}, {counted(found['shots'], 'shot')})."
     )
     off = found["on_masked"] + found["outside"]
-    return text + (f" ⚠ {off:.0%} of it lies off the detector." if found["alarm"] else "")
+    return text + (f" ⚠ {100 * off:.0f} % of it lies off the detector." if found["alarm"] else "")
 
 
 def signed(value: float) -> str:
@@ -104,7 +104,7 @@ class ClaimsPage(QWidget):
         self.heat_said = label(
             "Removing or inserting the hottest pixels versus random ones: how much sooner does "
             "the probability of the class fall and rise? "
-            f"⚠ marks classes with more than {ALARM:.0%} of their heat off the detector.",
+            f"⚠ marks classes with more than {100 * ALARM:.0f} % of their heat off the detector.",
             "muted",
             wrap=True,
         )
@@ -179,8 +179,9 @@ class ClaimsPage(QWidget):
         n = int(predictions.readable.sum())
         others = [] if predictions.by_rules else [f"{wrong[0]:,} thresholded separately"]
         others.append(f"{wrong[2]:,} as most likely valid label sets")
+        rate = 100 * wrong[1] / max(n, 1)
         self.title.setText(
-            f"{wrong[1]:,} of {n:,} predictions break a hard rule ({share(wrong[1] / max(n, 1))}); "
+            f"{wrong[1]:,} of {n:,} predictions break a hard rule ({rate:.0f} %); "
             f"{', '.join(others)}. Enter opens the shots."
         )
         found, of_maps = kept(self.session), self.session.heat.reads_maps

@@ -139,7 +139,9 @@ class LiveBoard(QWidget):
         note = "" if band is None else f"{100 * band.low:.0f}–{100 * band.high:.0f} %"
         note = f"⚠ {note}" if name in self.watch.alarms.left else note
         what = "Hits among shots" if name == HITS else name
-        tip = f"{what}: {low:.1%} … {high:.1%} (95 %)" if math.isfinite(value) else what
+        tip = what
+        if math.isfinite(value):
+            tip = f"{what}: {100 * low:.1f} … {100 * high:.1f} % (95 %)"
         return Interval(what, value, low, high, note, tip)
 
     def _choose(self, k: int) -> None:
@@ -164,7 +166,7 @@ class LiveBoard(QWidget):
         p50, p99 = waits.get("p50"), waits.get("p99")
         texts = {
             "rate": f"{now.get('rate_hz', 0):,}",
-            "hits": f"{value:.0%}" if math.isfinite(value) else "–",
+            "hits": f"{100 * value:.0f} %" if math.isfinite(value) else "–",
             "read": f"{now.get('read_hz', 0):,}",
             "latency": "–" if p50 is None or p99 is None else f"{p50:,.0f} / {p99:,.0f}",
             "dropped": f"{now.get('dropped', 0):,}",

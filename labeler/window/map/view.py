@@ -238,7 +238,7 @@ class MapView(Tab):
             self.empty.say("Map", self.progress.text() or "Beginning…", "Cancel", self.stop)
         elif doing.is_predicting:
             share = doing.done / max(doing.total, 1)
-            text = f"{EMPTY}\n\nThe network is reading the shots: {share:.0%}."
+            text = f"{EMPTY}\n\nThe network is reading the shots: {100 * share:.0f} %."
             self.empty.say("Map", text)
         elif doing.source is not None:
             self.empty.say("Map", "Placing the shots…")
@@ -269,7 +269,7 @@ class MapView(Tab):
     def _on_event(self, item: Event) -> None:
         if item["event"] == "progress":
             total = int(item["total"])
-            far = f", {int(item['done']) / total:.0%}" if total > 2 else ""
+            far = f", {100 * int(item['done']) / total:.0f} %" if total > 2 else ""
             self.progress.setText(f"{str(item['what']).capitalize()}{far}…")
             if self._stack.currentWidget() is self.empty:
                 self._say_empty()
@@ -333,9 +333,8 @@ class MapView(Tab):
         counts = np.bincount(known)
         best = int(counts.argmax())
         share = counts[best] / len(codes)
-        return (
-            f"{share:.0%} {self.session.labels.taxonomy.names[best]}" if share >= 0.5 else "mixed"
-        )
+        name = self.session.labels.taxonomy.names[best]
+        return f"{100 * share:.0f} % {name}" if share >= 0.5 else "mixed"
 
     def _report_selection(self) -> None:
         rows, session = self.canvas.rows, self.session

@@ -181,7 +181,7 @@ class AgreementPage(Page):
     @staticmethod
     def _pair(pair: Pair, class_index: int) -> tuple[str, str, str, str]:
         kappa = float(pair.kappa[class_index])
-        same = share(pair.same / pair.shots)
+        same = f"{100 * pair.same / pair.shots:.0f} %"
         return f"{pair.first} – {pair.second}", f"{pair.shots:,}", same, share(kappa)
 
     # -- doing ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
-from labeler.window.widgets.parts import beside, dated, label, share
+from labeler.window.widgets.parts import beside, dated, label
 from labeler.window.widgets.quiet_plot import QuietPlot
 from labeler.window.widgets.tables import TextTable
 from model.errors import counted
@@ -162,8 +162,8 @@ class DriftPage(Page):
         moved = abs(worst.first - worst.second)
         way = f", and you give it {way} often now" if moved >= max(2, 0.2 * worst.shots) else ""
         self.said.setText(
-            f"{text} Read {worst.name} again: {share(worst.confirmed)} of its labels were "
-            f"confirmed ({share(worst.low)} to {share(worst.high)}){way}."
+            f"{text} Read {worst.name} again: {100 * worst.confirmed:.0f} % of its labels "
+            f"were confirmed ({100 * worst.low:.0f} to {100 * worst.high:.0f} %){way}."
         )
 
     def _show_class(self, class_index: int) -> None:

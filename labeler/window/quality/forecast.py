@@ -14,6 +14,7 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.project.store.records import LABELLED
+from labeler.runs.training_choices import more_labels
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page
@@ -127,7 +128,7 @@ class ForecastPage(Page):
         if self.short_job.is_running:
             self.empty.say(TITLE, f"{text}\n\n{self.short_job.said} …", "Stop", self.short_job.stop)
         elif labels < FEWEST:
-            needed = f"Label {counted(FEWEST - labels, 'more shot')} for that."
+            needed = f"{more_labels(FEWEST, labels, self.session.labels.n_shots, 'for that')}."
             self.empty.say(TITLE, f"{text}\n\n{needed}")
         else:
             self.empty.say(TITLE, text, "Forecast", self.make_forecast)

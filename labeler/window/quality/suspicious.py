@@ -11,13 +11,13 @@ import numpy as np
 from PyQt6.QtWidgets import QPushButton
 
 from labeler.project.store.records import LABELLED
+from labeler.runs.training_choices import more_labels
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page
 from labeler.window.widgets.parts import set_role, share
 from labeler.window.widgets.tables import TextTable
 from model.active.suspicious import FEWEST
-from model.errors import counted
 from model.events import Event
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -79,7 +79,8 @@ class SuspiciousPage(Page):
             return False
         if not self.suspects:
             if labelled < FEWEST:
-                needed = f"Label {counted(FEWEST - labelled, 'more shot')} for that."
+                shots = self.session.labels.n_shots
+                needed = f"{more_labels(FEWEST, labelled, shots, 'for that')}."
                 self.empty.say(TITLE, f"{what}\n\n{needed}")
             else:
                 self.empty.say(TITLE, f"{what}\n\n{self._text}".strip(), "Search", self.search)

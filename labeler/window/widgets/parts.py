@@ -192,6 +192,23 @@ def page(
     dialog.installEventFilter(_Grown(dialog))
 
 
+def fit_width(dialog: QDialog, area: QScrollArea, columns: QBoxLayout, size: QSize) -> None:
+    """Make a dialog at least of a size, and as wide as the columns in its scroll area need; they
+    stand below each other where the screen has no room for them."""
+    inner, outer, bar = area.widget(), dialog.layout(), area.verticalScrollBar()
+    assert inner is not None
+    assert outer is not None
+    assert bar is not None
+    for widget in inner.findChildren(QWidget):
+        widget.ensurePolished()
+    margins, screen = outer.contentsMargins(), dialog.screen()
+    beside = margins.left() + margins.right() + bar.sizeHint().width()
+    room = 0 if screen is None else screen.availableGeometry().width()
+    if inner.minimumSizeHint().width() + beside > room:
+        columns.setDirection(QBoxLayout.Direction.TopToBottom)
+    dialog.resize(max(size.width(), inner.minimumSizeHint().width() + beside), size.height())
+
+
 class _Grown(QObject):
     """Lets a dialog grow where a text in it has come to need more lines."""
 

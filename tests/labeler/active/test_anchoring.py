@@ -55,7 +55,7 @@ def test_labels_are_not_held_against_a_class_that_came_later_or_is_undecided():
 def test_the_shift_is_told_in_words_once_there_are_enough_hidden_shots():
     assert "hidden (blind check) on 3 of 53" in anchoring.shift_of(50, 40, 3, 3).text()
     text = anchoring.shift_of(400, 360, 40, 24).text()
-    assert "90% of 400" in text
-    assert "60% of 40" in text
+    assert "90 % of 400" in text
+    assert "60 % of 40" in text
     assert "+30 points (+16 to +46), seeing them sways" in text
     assert "no sway" in anchoring.shift_of(400, 300, 40, 30).text()

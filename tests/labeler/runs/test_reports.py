@@ -139,13 +139,13 @@ def test_a_run_is_compared_on_the_shots_that_its_own_report_was_made_of(tmp_path
 def test_a_training_needs_shots_and_classes():
     bits = HELIUM.pack(HELIUM.mask(["Round", "Spherical/Oblate"]))
     present, status = np.full(30, bits), np.zeros(30, np.uint8)
-    assert lacking(HELIUM, Tally(present, status)) == "Label 10 more shots to train a network"
+    assert lacking(HELIUM, Tally(present, status), 40) == "Label 10 more shots to train a network"
     status[:9] = 1
-    assert lacking(HELIUM, Tally(present, status)) == "Label 1 more shot to train a network"
+    assert lacking(HELIUM, Tally(present, status), 40) == "Label 1 more shot to train a network"
     status[:] = 1
-    assert lacking(HELIUM, Tally(present, status)) == ""
+    assert lacking(HELIUM, Tally(present, status), 40) == ""
     present[:] = HELIUM.pack(HELIUM.mask(["Empty"]))
-    assert "2 different classes" in lacking(HELIUM, Tally(present, status))
+    assert "2 different classes" in lacking(HELIUM, Tally(present, status), 40)
 
 
 def test_shots_in_error_are_not_used():

@@ -136,7 +136,7 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
     session.heat.look_at_truth()
     assert session.heat.form_of(Asked(0, STREAK)) == FINE
     assert session.heat.form_of(Asked(0, ROUND)) == "paper"
-    assert "70% of this heat" in session.heat.about(Asked(0, STREAK, FINE))
+    assert "70 % of this heat" in session.heat.about(Asked(0, STREAK, FINE))
     (run / "model.safetensors").unlink()  # only what is stored can be shown
     assert session.heat.form_of(Asked(0, STREAK)) == "paper"
 

@@ -8,13 +8,15 @@ import pytest
 from PyQt6.QtCore import Qt
 
 from labeler.jobs.job import Job
+from labeler.project.decisions import Decisions
 from labeler.project.project import Project
 from labeler.runs.run_report import read_report
-from labeler.runs.training_choices import TrainingOrder
+from labeler.runs.training_choices import TrainingOrder, lacking
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme
 from tests.helpers.people import label_as
+from tests.helpers.predictions import HELIUM
 from tests.helpers.runs import give_roles, make_project, make_run, make_shots
 
 HERE = str(Path(__file__).parents[3])
@@ -117,6 +119,11 @@ def test_with_too_few_labels_it_says_what_is_needed(opened):
     assert bar._idle.needed.text() == "Label 9 more shots to train a network"
     bar.start()
     assert not bar.is_running
+
+
+def test_a_project_of_too_few_shots_asks_for_a_file_and_for_no_labels():
+    tally = Decisions.none(1).tally
+    assert lacking(HELIUM, tally, 1) == "Add a file of shots: 10 are needed to train a network"
 
 
 def test_somebody_else_is_told_whose_labels_a_training_would_use(opened):
@@ -338,7 +345,7 @@ def test_while_one_window_trains_another_of_the_project_waits_and_says_so(opened
         assert bar.is_running
         other.training.start()
         assert not other.training.is_running
-        assert said[-1].startswith("Another window trains this project.")
+        assert "is being trained, or its shots predicted, in another window" in said[-1]
         assert len(other.require().project.runs()) == 1
         bar.cancel()
         qtbot.waitUntil(lambda: not bar.is_running)

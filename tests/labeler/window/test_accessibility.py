@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6 import sip
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QPoint, QRect, QSize, Qt
 from PyQt6.QtGui import QColor, QFont
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -26,6 +26,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QStyle,
     QStyleOptionComboBox,
     QToolButton,
@@ -47,6 +48,7 @@ from labeler.window.dialogs.settings_page import SettingsPage
 from labeler.window.dialogs.sources import SourcesDialog
 from labeler.window.frame.guide import Guide
 from labeler.window.frame.notes import LogDialog
+from labeler.window.frame.start import StartPage
 from labeler.window.label.classes.row import MARKS, ClassRow, RowState
 from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.main_window import TABS, MainWindow
@@ -561,6 +563,39 @@ def test_letters_twice_as_large_are_not_cut_in_any_dialog(large, name):
     assert cut(dialog) == set()
     dialog.close()
     dialog.deleteLater()
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_with_letters_twice_as_large_no_dialog_has_to_be_moved_to_the_side(large, name):
+    dialog = DIALOGS[name](*large)
+    dialog.show()
+    dialog.resize(dialog.size().boundedTo(SCREEN))
+    QApplication.processEvents()
+    hidden = {
+        area.accessibleName(): (area.widget().width(), area.viewport().width())
+        for area in dialog.findChildren(QScrollArea)
+        if area.widget().width() > area.viewport().width()
+    }
+    assert hidden == {}
+    dialog.close()
+    dialog.deleteLater()
+
+
+def test_letters_twice_as_large_lay_nothing_over_another_on_the_first_page(large):
+    window, folder = large
+    start = StartPage(window.project_files, window.settings)
+    window.settings.set("recent", [str(folder)] * 6)
+    start.refresh()
+    start.setMinimumSize(1, 1)  # as the window does: it is no larger than a small screen
+    start.resize(WITHIN)
+    start.show()
+    QApplication.processEvents()
+    shown = (*start.choices, *start.recent, *start.findChildren(QLabel))
+    places = [QRect(w.mapTo(start, QPoint()), w.size()) for w in shown if w.isVisible()]
+    for one, other in combinations(places, 2):
+        assert not one.intersects(other)
+    start.close()
+    start.deleteLater()
 
 
 # -- without a mouse -------------------------------------------------------------------------------

@@ -76,6 +76,11 @@ def test_a_class_key_of_another_taxonomy_wins_over_a_shipped_one():
         ("f1", "F1"),
         ("shift+return", "Shift+Enter"),
         ("Num+Enter", "Enter"),
+        ("Shift+!", "!"),
+        ("Ctrl+Shift+!", "Ctrl+!"),
+        ("Shift++", "+"),
+        ("Shift+1", "Shift+1"),
+        ("Shift+Backtab", "Shift+Tab"),
     ],
 )
 def test_one_spelling_for_each_key(spelling, expected):

@@ -24,6 +24,7 @@ from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.grid import view as grid_module
+from labeler.window.grid.badges import Badges, BadgeState
 from labeler.window.grid.head import Filler
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.grid.tags import TagButton
@@ -31,6 +32,8 @@ from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from model.taxonomy.taxonomy import Class, Taxonomy
+from model.taxonomy.toml import load, shipped
 from tests.helpers.waiting import serve_events, until
 from tests.helpers.window_parts import (
     InlineReader,
@@ -241,6 +244,29 @@ def test_the_name_of_a_class_stays_whole_beside_the_number_of_many_shots(window,
     assert name(0) == name(60)
     for kept in grid.tags.buttons.values():
         assert kept.width() >= kept.needed_width()
+
+
+@pytest.mark.parametrize("side", [40, 96])
+def test_a_shot_decided_to_have_no_class_looks_other_than_an_undecided_one(qapp, side):
+    badges = Badges(load(shipped("helium")))
+    assert badges.of(BadgeState(0, 0), side, 1.0) is None
+    none = badges.of(BadgeState(0, LABELLED), side, 1.0)
+    assert any(none.pixelColor(x, side - 2).alpha() or none.pixelColor(x, side - 6).alpha()
+               for x in range(side))  # fmt: skip
+    skipped = badges.of(BadgeState(0, SKIPPED), side, 1.0)
+    assert not any(skipped.pixelColor(x, side - 2).alpha() for x in range(side))
+
+
+def test_where_names_have_no_room_the_long_ones_give_way(window, grid):
+    tags, labels = grid.tags, window.session.labels
+    names = [f"Kind {i}" if i % 7 else f"Class number {i} of a very long name" for i in range(60)]
+    labels.taxonomy = Taxonomy("many", [Class(name) for name in names], [])
+    tags.resize(1270, tags.height())
+    tags.rebuild()
+    tags._layout.activate()
+    until(lambda: all(b.width() >= b.sizeHint().width() for b in tags.buttons.values()))
+    for button in tags.buttons.values():
+        assert button.kind.name.startswith("Class") or button.width() >= button.needed_width()
 
 
 DRAW_A_BADGE = """

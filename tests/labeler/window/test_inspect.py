@@ -438,7 +438,7 @@ def test_each_form_in_the_list_tells_what_it_asks_and_how_well_it_did(shown):
     for field, place in ((view.form, 0), (view.form, 1), (view.other, 1)):
         words = field.itemData(place, DETAIL)
         assert words.startswith("Which of the last, coarse cells speak for the class?")
-        assert "of Streak, 71% of this heat lies near the ridge" in words
+        assert "of Streak, 71 % of this heat lies near the ridge" in words
     row = view.form.view().sizeHintForRow(1)
     assert row > 2 * view.form.fontMetrics().height()
 
@@ -549,7 +549,7 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     assert line[:5] == ("Streak", "Grad-CAM++", "8", "+.17", "+.11 … +.21")
     view.show_gallery(session.labels.taxonomy.index("Streak"))
     assert "Heat (Grad-CAM++) tells more than chance" in view.gallery.faith.text()
-    assert "40% of it lies off the detector" in view.gallery.faith.text()
+    assert "40 % of it lies off the detector" in view.gallery.faith.text()
     view.show_gallery(session.labels.taxonomy.index("Bent"))
     assert view.gallery.faith.text() == "Faithfulness of this heat (Grad-CAM++) not measured yet."
     view.show_gallery(session.labels.taxonomy.index("Empty"))
@@ -586,7 +586,7 @@ def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
     qtbot.addWidget(page)
     page.resize(1000, 600)
     page.show()
-    assert "Label 20 more shots" in page.empty.text.text()
+    assert "Add a file of shots: 60 are needed" in page.empty.text.text()
     page.short_job.make_job = ToldJob
     page.search()
     suspects = [

@@ -322,7 +322,7 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     board = view.board
     assert view.right.currentWidget() is board
     assert board.tiles["latency"].number.text() == "80 / 240"
-    assert board.tiles["hits"].number.text() == "33%"
+    assert board.tiles["hits"].number.text() == "33 %"
     assert "Streak without Prolate" in board.broken.whole
     assert "Hits among shots" in [r.name for r in board.chart.rows]
     assert "Streak" in board.examples.shown
@@ -336,13 +336,13 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     assert board.alarm.isHidden()
     job.event_received.emit(second(4, streak=60))
     assert board.alarm.isVisible()
-    assert "Streak: 60.0%" in board.alarm.words.text()
+    assert "Streak: 60.0 %" in board.alarm.words.text()
     job.event_received.emit(second(5, streak=10))
     assert board.alarm.isHidden()
     assert len(board.classes.curve.getData()[0]) == 5
     window.show_tab("Label")
     job.event_received.emit(second(6, streak=60))  # no one looks: a note says so
-    assert any("Streak: 60.0%" in entry[-1] for entry in map(tuple, window.notes.log))
+    assert any("Streak: 60.0 %" in entry[-1] for entry in map(tuple, window.notes.log))
     view.form.button.click()
     assert job.cancelled
     job.finished.emit(True, "")
@@ -398,7 +398,7 @@ def test_what_a_watch_tells_goes_on_under_the_new_name_of_a_class(window):
     view.watch.set_band("Streak", 0.0, 0.3)
     job.event_received.emit(second(1, streak=60))
     window.session.change_classes(classes.rename, "Streak", "Spindle")
-    assert "Spindle: 60.0%" in board.alarm.words.text()
+    assert "Spindle: 60.0 %" in board.alarm.words.text()
     job.event_received.emit(second(2, streak=10))
     assert board.alarm.isHidden()
     assert view.watch.seen.share("Spindle")[0] == 0.1
@@ -407,7 +407,7 @@ def test_what_a_watch_tells_goes_on_under_the_new_name_of_a_class(window):
     assert "Spindle" in names
     assert "Streak" not in names
     job.event_received.emit(second(3, streak=60))
-    assert "Spindle: 60.0%" in board.alarm.words.text()
+    assert "Spindle: 60.0 %" in board.alarm.words.text()
 
 
 def test_a_watch_ends_with_its_project(window, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, QRect, Qt
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QCheckBox
@@ -17,7 +17,7 @@ from labeler.window.label.classes.row import MARKS, paint_mark
 from labeler.window.label.pattern.levels import LevelsPane, short
 from labeler.window.label.pattern.pattern import PatternView, contours_of
 from labeler.window.label.queue.head import QueueHead
-from labeler.window.label.queue.shot_list import ROW, ShotList, in_words, spoken
+from labeler.window.label.queue.shot_list import ROW, ProgressFoot, ShotList, in_words, spoken
 from labeler.window.label.status_line import angle
 from labeler.window.widgets import theme
 from model.preprocessing.display import MASKED
@@ -346,6 +346,21 @@ def test_the_key_sheet_refuses_a_clash_and_names_the_other(qapp, qtbot):
     sheet.close()
 
 
+def test_a_sign_typed_with_shift_is_given_to_a_command_as_qt_finds_it(qapp, qtbot):
+    from PyQt6.QtWidgets import QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    sheet = KeySheet(Keymap(COMMANDS), host)
+    sheet.show()
+    for key in (Qt.Key.Key_Exclam, Qt.Key.Key_Question):
+        QTest.mouseClick(sheet.buttons["skip"], Qt.MouseButton.LeftButton)
+        QTest.keyClick(sheet.buttons["skip"], key, Qt.KeyboardModifier.ShiftModifier)
+    assert sheet.keymap.keys("skip") == ("!",)
+    assert "The key ? already means “Keys…”." in sheet._word.text()
+    sheet.close()
+
+
 def test_a_new_project_is_made_and_a_refusal_is_told_in_the_dialog(qapp, qtbot, tmp_path):
     from PyQt6.QtWidgets import QWidget
 
@@ -391,3 +406,45 @@ def test_a_check_mark_stands_out_from_its_field(qapp, qtbot, name):
     pixels = [luminance(picture.pixel(x, y)) for y in range(2, box.height() - 2) for x in range(14)]
     ratios = [(max(p, field) + 0.05) / (min(p, field) + 0.05) for p in pixels]
     assert sum(ratio >= 3 for ratio in ratios) >= 12
+
+
+def test_the_list_says_of_a_decided_shot_that_it_has_no_class(qapp, qtbot, tmp_path):
+    labels = np.zeros((12, 11), np.uint8)
+    labels[:, :2] = 1  # Round, of the file
+    session = make_session(make_project(tmp_path, labels=labels))
+    shots = ShotList(session)
+    qtbot.addWidget(shots)
+    shots.resize(240, 500)
+    shots.show()
+    session.cursor.show(0)
+
+    def below():
+        """What stands below the number of the first shot."""
+        box = shots.view.visualRect(shots.model.index(0))
+        place = QRect(box.left() + 76, box.bottom() - 26, box.width() - 90, 24)
+        return shots.view.viewport().grab(place).toImage()
+
+    session.labelling.toggle(1)
+    assert session.labelling.is_decided()
+    assert not session.labelling.labels().any()
+    none = below()
+    assert len({none.pixel(x, y) for x in range(none.width()) for y in range(none.height())}) > 2
+    session.close()
+
+
+# -- progress --------------------------------------------------------------------------------------
+
+
+def test_the_progress_in_very_many_shots_is_not_cut(qtbot, session, monkeypatch):
+    foot = ProgressFoot(session)
+    qtbot.addWidget(foot)
+    foot.resize(400, 80)
+    foot.show()
+    assert foot.count.text() == "0 of 12 labelled"
+    monkeypatch.setattr(type(session.labels), "n_shots", 1_000_000)
+    foot.refresh()
+    whole = "0 of 1,000,000 labelled"
+    assert foot.count.text() == whole
+    foot.resize(foot.count.fontMetrics().horizontalAdvance(whole), 80)
+    assert foot.count.text() == "0 of 1,000,000"
+    assert foot.count.accessibleName() == whole

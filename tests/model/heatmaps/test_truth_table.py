@@ -36,7 +36,7 @@ def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND))
     assert table.best("Streak") == "paper"
     expected = (
-        "On 30 simulated shots of Streak, 71% of this heat lies near the ridge (chance: 22%)."
+        "On 30 simulated shots of Streak, 71 % of this heat lies near the ridge (chance: 22 %)."
     )
     assert table.words("Streak", "paper") == expected
     assert "was not measured" in table.words("Bent", "paper")
@@ -118,7 +118,7 @@ def test_where_no_form_tells_of_the_network_that_is_said(tmp_path):
 def test_a_class_is_found_in_the_table_whatever_its_spelling(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND))
     assert (table.best("streak"), table.score("STREAK", "paper")) == ("paper", 3.2)
-    assert "of streak, 71% of this heat" in table.words("streak", "paper")
+    assert "of streak, 71 % of this heat" in table.words("streak", "paper")
 
 
 def test_only_the_lack_of_every_feature_has_no_place_on_the_detector():
@@ -160,7 +160,7 @@ def test_every_score_is_a_row_beside_what_it_falls_to_where_nothing_was_learnt()
     scores = {"paper": deleted, "paper, random weights": blank, "excess": SCORES}
     axis = AXIS | {"scores": scores | {"shown": SCORES | {"cold": 0}}}
     _, _, first, control = as_markdown(FOUND | {"classes": {"Streak": {"axis": axis}}}).split("\n")
-    assert first.startswith("| Streak | axis | 30 | **paper** | 3.20 (3.00 … 3.40) | 71% | 1.00 |")
+    assert first.startswith("| Streak | axis | 30 | **paper** | 3.20 (3.00 … 3.40) | 71 % | 1.00 |")
     assert first.endswith("| 2 | +0.34 (+0.28 … +0.40) |")
     assert "| excess |" in control
     helped = as_markdown(FOUND | {"classes": {"Streak": {"axis": axis | {"fallback": 2}}}})

@@ -208,13 +208,14 @@ class ShotDelegate(QStyledItemDelegate):
                 right -= sign + 4
         high = theme.grown(20)
         below = QRectF(where.left(), where.bottom() - high - 1, where.width(), high)
-        if decided:
+        if decided and session.labelling.labels(row).any():
             self._paint_classes(painter, below, row)
         else:
             painter.setPen(theme.colour("faint"))
             painter.setFont(theme.font(size * 0.9))
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             word = "skipped" if status & SKIPPED else "undecided"
+            word = "no class" if decided else word
             end = Qt.TextElideMode.ElideRight
             word = painter.fontMetrics().elidedText(word, end, int(below.width()))
             painter.drawText(below, flags, word)
@@ -347,6 +348,8 @@ class ShotList(QWidget):
 
 EVERY_MS = 30_000
 """The rate and the end are reckoned again this often."""
+SIDES = 12
+"""Pixels left and right of the progress."""
 
 
 class ProgressFoot(QFrame):
@@ -357,14 +360,15 @@ class ProgressFoot(QFrame):
         self.session = session
         self.setObjectName("foot")
         self.setAccessibleName("Progress")
-        self.count = QLabel()
+        self.count, self._done = QLabel(), ""
+        self.count.setMinimumWidth(1)  # it takes what room there is
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Share of decided shots")
         self.rate = QLabel()
         self.rate.setProperty("role", "muted")
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 9, 12, 9)
+        layout.setContentsMargins(SIDES, 9, SIDES, 9)
         layout.setSpacing(5)
         for widget in (self.count, self.bar, self.rate):
             layout.addWidget(widget)
@@ -380,7 +384,8 @@ class ProgressFoot(QFrame):
         """Show where things stand."""
         n = self.session.labels.n_shots
         done = self.session.labels.decided.tally.labelled
-        self.count.setText(f"{done:,} of {n:,} labelled")
+        self._done = f"{done:,} of {n:,}"
+        self._fit()
         self.bar.setMaximum(max(n, 1))
         self.bar.setValue(done)
         rate = self.session.labelling.pace.per_hour()
@@ -393,6 +398,17 @@ class ProgressFoot(QFrame):
             self.rate.setText(f"{rate:,.0f}/h · {in_words(end, datetime.now())}")
             self.rate.setToolTip(f"At this pace, done on {end:%A %d %B %Y at %H:%M}")
         self.rate.setAlignment(Qt.AlignmentFlag.AlignLeft)
+
+    def _fit(self) -> None:
+        """Numbers of very many shots leave the word no room."""
+        text = f"{self._done} labelled"
+        needed = self.count.fontMetrics().horizontalAdvance(text) + 2 * SIDES
+        self.count.setText(text if needed <= self.width() else self._done)
+        self.count.setAccessibleName(text)
+
+    def resizeEvent(self, event: object) -> None:
+        """Say it as long as there is room for."""
+        self._fit()
 
 
 def in_words(end: datetime, now: datetime) -> str:

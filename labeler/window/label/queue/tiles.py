@@ -325,7 +325,7 @@ class TileDelegate(QStyledItemDelegate):
         if lost > ALARM:
             painter.setPen(theme.colour("warning"))
             place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
-            warning = f"⚠ {share(lost)} off"
+            warning = f"⚠ {100 * lost:.0f} % off"
             painter.drawText(line, place, warning)
             taken = painter.fontMetrics().horizontalAdvance(f"{warning}  ")
             line = line.adjusted(0, 0, -taken, 0)
