@@ -13,7 +13,9 @@ from PyQt6.QtWidgets import QApplication, QDialog, QMessageBox, QToolButton
 
 from labeler.window.dialogs.classes import ClassesDialog
 from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.inspect import view as inspect_view
 from labeler.window.main_window import TABS, MainWindow
+from labeler.window.quality import view as quality_view
 from labeler.window.settings import SETTINGS, Settings
 from labeler.window.widgets import manual, theme
 from tests.helpers.window_parts import make_project, make_session
@@ -113,6 +115,11 @@ def test_f1_opens_the_page_of_the_view_in_front(window):
     assert opened().address == "quality#drift"
     QTest.keyClick(opened(), Qt.Key.Key_Escape)
     assert opened() is None
+
+
+def test_every_page_of_a_view_has_its_section(addresses):
+    for view, pages in (("quality", quality_view.PAGES), ("inspect", inspect_view.PAGES)):
+        assert {f"{view}#{manual.slug(page)}" for page in pages} <= addresses
 
 
 def test_the_question_mark_and_f1_of_a_dialog_open_the_page_about_it(window, qtbot):
