@@ -103,14 +103,16 @@ def opened():
                  if isinstance(w, manual.Manual) and w.isVisible()), None)  # fmt: skip
 
 
-def test_f1_opens_the_page_of_the_view_in_front(window):
+def test_f1_opens_the_page_of_the_view_in_front(window, qtbot):
     for tab in TABS:
         window.show_tab(tab)
         window.actions_.trigger("manual")
         page = manual.ABOUT[TABS[tab].rsplit(".", 1)[1]]
         assert opened().address.partition("#")[0] == page
+    opened().close()
     window.show_tab("Quality")
     window.views["Quality"].show_page("Drift")
+    bring_to_front(window, qtbot)
     QTest.keyClick(window.views["Quality"], Qt.Key.Key_F1)
     assert opened().address == "quality#drift"
     QTest.keyClick(opened(), Qt.Key.Key_Escape)
@@ -160,6 +162,7 @@ def test_an_error_opens_what_the_manual_says_about_it(window):
 
 def test_f1_on_a_question_opens_what_is_said_about_it_else_the_page_about_who_asks(window, qtbot):
     lost = "The project is not where it was. Save what this window holds before it closes?"
+    window.show_tab("Quality")
     dialog = ClassesDialog(window.session, window)
     for text, asks, address in (
         (lost, window, "messages-project#the-project-is-not-where-it-was"),
