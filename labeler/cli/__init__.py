@@ -16,10 +16,12 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from labeler import version
 from labeler.cli.output import only_text
 from labeler.jobs.child import die_with_parent
+from labeler.project.folder import is_project_folder
 from model.errors import InputError, of_a_path
 
 FAMILIES = (
@@ -132,8 +134,7 @@ def _run(argv: Sequence[str] | None) -> int:
     logging.getLogger("matplotlib").addFilter(_is_for_people)
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
-    known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    if not words or (words[0] not in (known or ()) and not words[0].startswith("-")):
+    if not words or _is_project(parser, words):
         words.insert(0, "window")
     args = parser.parse_args(words)
     if getattr(args, "out", None) is not None:
@@ -141,6 +142,17 @@ def _run(argv: Sequence[str] | None) -> int:
 
         guard()
     return int(args.run(args))
+
+
+def _is_project(parser: argparse.ArgumentParser, words: list[str]) -> bool:
+    """Whether words name a project: no subcommand, or one called `demo`, say, that says too little
+    as a subcommand and is the folder of a project."""
+    known = parser._subparsers._group_actions[0].choices or {}  # type: ignore[union-attr]
+    if words[0] not in known:
+        return not words[0].startswith("-")
+    below = known[words[0]]._actions  # type: ignore[index]
+    needs_more = any(not a.option_strings and a.nargs not in ("?", "*") for a in below)
+    return len(words) == 1 and needs_more and is_project_folder(Path(words[0]))
 
 
 def _unheard() -> bool:

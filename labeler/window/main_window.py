@@ -413,8 +413,13 @@ class MainWindow(QMainWindow):
     def show_about(self) -> None:
         """What this is."""
         words = "Label single-shot diffraction patterns, retrain a network, see why it decided."
+        cite = (
+            "In a publication, please cite this version and the paper whose method it implements: "
+        )
+        cite += "Zimmermann et al., Phys. Rev. E 99, 063309 (2019)."
         free = "Free software under the GNU GPL, version 3 or later."
-        QMessageBox.about(self, "airylabel", f"airylabel {version()}\n\n{words}\n\n{free}")
+        text = "\n\n".join([f"airylabel {version()}", words, cite, free])
+        QMessageBox.about(self, "airylabel", text)
 
     # -- files dropped on the window -------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from labeler.window.commands.command import Window
 from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
-from labeler.window.widgets.manual import about_message, open_manual
+from labeler.window.widgets.manual import about, open_manual, quoted
 from model.taxonomy.taxonomy import Taxonomy
 
 ON_SHOTS = (
@@ -281,11 +281,12 @@ def _asks_for_help(event: QKeyEvent) -> bool:
 
 
 def _helped(window: QWidget | None) -> bool:
-    """Open the manual for a dialog of Qt's, which has no "?": for a question at its message, else
-    at the page about what asked."""
+    """Open the manual for a dialog of Qt's, which has no "?": where it quotes a question, else at
+    the page about what asked."""
     if not isinstance(window, QDialog) or not type(window).__module__.startswith("PyQt6"):
         return False
-    open_manual(window, about_message(window.text()) if isinstance(window, QMessageBox) else "")
+    said = quoted(window.text()) if isinstance(window, QMessageBox) else None
+    open_manual(window, said or about(window))
     return True
 
 

@@ -36,7 +36,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+COMMENT = re.compile(r"<!--(.*?)-->\n?", re.DOTALL)
+ASIDE = re.compile(
+    "a|about|am|an|and|are|be|can|do|does|for|from|get|has|have|how|i|if|in|is|it|its|me|my|of|on|or"
+    "|so|that|the|this|to|what|when|where|which|why|with|you"
+)
+"""Words of a question that say nothing of what it is about."""
+SPELT = ("center", "centre"), ("color", "colour"), ("gray", "grey"), ("license", "licence")
 FIRST = "index"
 MESSAGES = "messages"
 NEAREST = 12
@@ -121,23 +127,47 @@ def sections() -> tuple[ManualSection, ...]:
     return tuple(found)
 
 
+def _plain(text: str) -> str:
+    """In one case and one spelling, British or American."""
+    text = text.lower()
+    for one, other in SPELT:
+        text = text.replace(one, other)
+    return re.sub("(label|model|cancel)(ed|ing)", r"\1l\2", text).replace("z", "s")
+
+
+def _stem(word: str) -> str:
+    """Without what makes a word more than one or a thing that is going on."""
+    one = re.sub("(?<=ss)es$|(?<=[^s]{3})s$", "", word)
+    return re.sub("(?<=.{4})(ing|ed)$", "", one)
+
+
+@lru_cache(maxsize=1)
+def _to_search() -> list[tuple[ManualSection, str, str, str]]:
+    """Each section with its heading, what else people call the thing, and its text."""
+    return [
+        (s, _plain(s.heading), _plain(" ".join(COMMENT.findall(s.text))), _plain(s.text))
+        for s in sections()
+    ]
+
+
 def find(words: str, some: bool = False) -> list[ManualSection]:
     """Sections with all the words, those first that have them in the heading and most often; with
-    `some`, those that have at least one of more than two letters, most of them first.
+    `some`, those that have at least one of more than two letters, most of them first. Of sections
+    alike the one that the first page names first.
 
     What else people call a thing stands in its section as a comment of HTML, which is not shown.
     """
-    wanted = [w for w in words.lower().split() if len(w) > 2 or not some]
-
-    def weight(section: ManualSection) -> int:
-        heading, text = section.heading.lower(), section.text.lower()
-        here = [w for w in wanted if w in text or w in heading]
-        if not here or (len(here) < len(wanted) and not some):
-            return 0
-        return 1000 * len(here) + sum(50 * (w in heading) + text.count(w) for w in here)
-
-    weighed = sorted(((weight(s), -n, s) for n, s in enumerate(sections())), key=lambda w: w[:2])
-    return [section for weight, _, section in reversed(weighed) if weight]
+    asked = [w for w in _plain(words).strip("?!. ").split() if not ASIDE.fullmatch(w)]
+    wanted = [re.compile(rf"(?<!\w){re.escape(_stem(w))}") for w in asked if len(w) > 2 or not some]
+    weighed = []
+    for section, heading, called, text in _to_search():
+        counts = [len(w.findall(heading)) + len(w.findall(text)) for w in wanted]
+        if not any(counts) or not (some or all(counts)):
+            continue
+        named = sum(50 * bool(w.search(heading)) + 40 * bool(w.search(called)) for w in wanted)
+        weight = 1000 * sum(map(bool, counts)) + named + sum(min(n, 3) for n in counts)
+        weighed.append((weight, section))
+    return [section for _, section in sorted(weighed, key=lambda w: -w[0])]
 
 
 @lru_cache(maxsize=1)

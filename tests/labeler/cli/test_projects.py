@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from labeler.cli.demo import commands
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from tests.helpers.data import needed
@@ -84,6 +85,22 @@ def test_labels_of_other_classes_are_refused_with_the_way_out(tmp_path, shots, c
     assert "'Round'" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
     assert main([*words, "--without-labels"]) == 0
+
+
+def test_a_project_called_as_a_subcommand_opens_where_that_would_say_too_little(
+    tmp_path, monkeypatch, capsys
+):
+    opened = []
+    monkeypatch.setattr(commands, "_window", lambda args: opened.append(args.project) or 0)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["demo"])  # no project is there: what a demo needs is said
+    for name in ("demo", "recipes"):
+        Path(name).mkdir()
+        Path(name, "project.sqlite").touch()
+        assert main([name]) == 0
+    assert [str(path) for path in opened] == ["demo"]
+    assert "quick" in capsys.readouterr().out, "recipes needs no more words: it is the subcommand"
 
 
 def test_a_mistake_is_one_line_on_stderr(tmp_path, capsys):

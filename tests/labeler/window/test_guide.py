@@ -16,16 +16,19 @@ from labeler.window.widgets import manual, theme
 from tests.helpers.window_parts import make_project, make_session, on_screen, use_made_up_run
 
 
-@pytest.fixture(scope="module")
-def window(qapp, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guide")
+def demo_window(folder, qapp):
     theme.apply(qapp, "dark")
     session = make_session(make_project(folder))
     store = session.require().project.store
     rows = np.arange(6)
     store.record(store.annotator(DEMO, "import"), rows, np.ones(6, np.int64),
                  np.full(6, LABELLED, np.uint8), origin="import")  # fmt: skip
-    with on_screen(MainWindow(session, Settings(folder / "settings.toml")), qapp) as window:
+    return on_screen(MainWindow(session, Settings(folder / "settings.toml")), qapp)
+
+
+@pytest.fixture(scope="module")
+def window(qapp, tmp_path_factory):
+    with demo_window(tmp_path_factory.mktemp("guide"), qapp) as window:
         yield window
 
 
@@ -42,10 +45,12 @@ def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
     QTest.keyClick(window.label.pattern, key, modifier)
 
 
-def test_a_demo_is_known_by_the_annotator_of_its_labels(window):
+def test_a_demo_is_known_by_the_annotator_of_its_labels(tmp_path, qapp):
     assert DEMO == LABELLER
-    assert is_demo(window.session)
-    assert any(g.isVisible() for g in window.findChildren(Guide)), "it comes by itself in a demo"
+    with demo_window(tmp_path, qapp) as window:
+        assert is_demo(window.session)
+        shown = [g for g in window.findChildren(Guide) if g.isVisible()]
+        assert shown, "it comes by itself in a demo"
 
 
 def test_doing_each_step_leads_to_the_next_one(window, guide):

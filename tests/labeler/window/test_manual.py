@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QDialog, QToolButton
+from PyQt6.QtWidgets import QApplication, QDialog, QMessageBox, QToolButton
 
+from labeler.window.dialogs.classes import ClassesDialog
 from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.inspect import view as inspect_view
 from labeler.window.main_window import TABS, MainWindow
+from labeler.window.quality import view as quality_view
 from labeler.window.settings import SETTINGS, Settings
 from labeler.window.widgets import manual, theme
 from tests.helpers.window_parts import make_project, make_session
@@ -102,18 +105,25 @@ def opened():
                  if isinstance(w, manual.Manual) and w.isVisible()), None)  # fmt: skip
 
 
-def test_f1_opens_the_page_of_the_view_in_front(window):
+def test_f1_opens_the_page_of_the_view_in_front(window, qtbot):
     for tab in TABS:
         window.show_tab(tab)
         window.actions_.trigger("manual")
         page = manual.ABOUT[type(window.views[tab]).__name__]
         assert opened().address.partition("#")[0] == page
+    opened().close()
     window.show_tab("Quality")
     window.views["Quality"].show_page("Drift")
+    bring_to_front(window, qtbot)
     QTest.keyClick(window.views["Quality"], Qt.Key.Key_F1)
     assert opened().address == "quality#drift"
     QTest.keyClick(opened(), Qt.Key.Key_Escape)
     assert opened() is None
+
+
+def test_every_page_of_a_view_has_its_section(addresses):
+    for view, pages in (("quality", quality_view.PAGES), ("inspect", inspect_view.PAGES)):
+        assert {f"{view}#{manual.slug(page)}" for page in pages} <= addresses
 
 
 def test_the_question_mark_and_f1_of_a_dialog_open_the_page_about_it(window, qtbot):
@@ -131,7 +141,6 @@ def test_the_question_mark_and_f1_of_a_dialog_open_the_page_about_it(window, qtb
 
 def test_every_dialog_has_a_question_mark(window):
     from labeler.window.commands.keys import KeySheet
-    from labeler.window.dialogs.classes import ClassesDialog
     from labeler.window.frame.notes import LogDialog
 
     classes = ClassesDialog(window.session, window)
@@ -151,6 +160,25 @@ def test_an_error_opens_what_the_manual_says_about_it(window):
     window.session.noted.emit("error", "/data/run7.h5: the file is cut short. Copy it again.")
     window.notes.notes[-1].help.click()
     assert opened().address == "messages-shots#damaged"
+
+
+def test_f1_on_a_question_opens_what_is_said_about_it_else_the_page_about_who_asks(window, qtbot):
+    lost = "The project is not where it was. Save what this window holds before it closes?"
+    window.show_tab("Quality")
+    dialog = ClassesDialog(window.session, window)
+    for text, asks, address in (
+        (lost, window, "messages-project#the-project-is-not-where-it-was"),
+        ("Mend 300 shots? Undo takes it back as one step.", window.views["Quality"], "quality"),
+        ("This changes the labels of 300 shots. It can be undone.", dialog, "classes"),
+    ):
+        box = QMessageBox(QMessageBox.Icon.Question, "Sure?", text, parent=asks)
+        bring_to_front(box, qtbot)
+        QTest.keyClick(box, Qt.Key.Key_F1)
+        qtbot.waitUntil(lambda: opened() is not None)
+        assert opened().address.startswith(address)
+        box.deleteLater()
+        opened().close()
+    dialog.deleteLater()
 
 
 def said_by(node, names):
@@ -301,6 +329,33 @@ def test_the_field_lists_what_was_found_and_enter_opens_the_first(window, qtbot)
 )
 def test_search_knows_what_else_people_call_a_thing(words, address):
     assert address in [section.address for section in manual.find(words)]
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ("undo", "label#deciding"),
+        ("How do I delete a label?", "label#deciding"),
+        ("keyboard shortcuts", "keys"),
+        ("export csv", "labels-in-and-out#export"),
+        ("heatmap", "label#heatmap"),
+        ("beam center", "label#geometry"),
+        ("beam centre", "label#geometry"),
+        ("gray colors", "settings#pattern"),
+        ("masked", "label#pattern"),
+        ("hot pixel", "preprocessing"),
+        ("why is it so slow", "facility#when-it-is-slow"),
+        ("GPU", "facility#when-it-is-slow"),
+        ("how many labels do I need", "quality#forecast"),
+        ("next unlabeled", "label#deciding"),
+        ("normalizing", "label#pattern"),
+        ("license", "index#to-cite-and-the-licence"),
+        ("bugs", "messages#a-defect-of-the-program"),
+        ("internet", "ports"),
+    ],
+)
+def test_the_first_that_is_found_is_what_a_person_asks_about_in_their_own_words(words, address):
+    assert manual.find(words)[0].address == address
 
 
 def test_what_else_a_thing_is_called_is_not_shown(window):

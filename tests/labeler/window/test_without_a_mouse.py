@@ -26,7 +26,7 @@ from labeler.window.map.canvas import MapCanvas
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
 from labeler.window.widgets.fields import MenuField
-from labeler.window.widgets.manual import Manual, about_message
+from labeler.window.widgets.manual import Manual
 from model.heatmaps.forms import HEAT_FORMS
 from tests.helpers.waiting import serve_events, until
 from tests.helpers.window_parts import on_screen
@@ -295,7 +295,10 @@ def test_f1_opens_the_manual_from_dialogs_of_qt(window):
     made = file_dialogs.dialog(window.views["Label"], "Files of shots", "")
     text = "Stop the training and keep the network so far?"
     box = QMessageBox(QMessageBox.Icon.Question, "A training is running", text, parent=window)
-    for dialog, address in ((made, "label"), (box, about_message(text))):
+    for dialog, address in (
+        (made, "label"),
+        (box, "messages-training#closing-while-a-training-runs"),
+    ):
         dialog.setModal(True)
         dialog.show()
         dialog.activateWindow()

@@ -367,3 +367,20 @@ def test_what_is_done_to_every_shot_may_be_told_when_the_network_is_loaded(saved
 def test_classes_are_the_same_whatever_their_letters_and_signs():
     assert checkpoint.same_classes(("Newton Rings", "Bent"), ("newton_rings", "BENT"))
     assert not checkpoint.same_classes(("Bent", "Round"), ("Round", "Bent"))
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(0, False), (1, True), (4096, True), (4097, False)])
+def test_a_side_of_the_input_that_no_detector_has_is_refused(saved, size, is_taken):
+    described = json.loads((saved[0] / DESCRIPTION).read_text("utf-8"))
+    changed(saved[0], preprocessing=described["preprocessing"] | {"size": size})
+    if is_taken:
+        assert checkpoint.describe(saved[0]).preprocessing.size == size
+        return
+    with pytest.raises(InputError, match=f"(is damaged|unknown preprocessing).*{size}"):
+        checkpoint.describe(saved[0])
+
+
+def test_as_many_classes_as_a_project_can_have_are_taken(saved):
+    names = [f"c{i}" for i in range(62)]
+    changed(saved[0], class_names=names, thresholds=[0.5] * 62, legal_sets=[0, (1 << 62) - 1])
+    assert checkpoint.describe(saved[0]).legal_sets == (0, (1 << 62) - 1)
