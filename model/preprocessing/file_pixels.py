@@ -24,6 +24,8 @@ FEWEST_SHOTS = 16
 """Of a sample that tells."""
 DARK = 0.05
 """Share of the pixels of a shot below its dark level."""
+TELLING = 20000
+"""Pixels that tell it."""
 PLATEAU, BELOW = 0.02, 0.2
 """Shares of the range of a shot, from its top down, that hold a plateau, and what lies below."""
 FEWEST_FULL = 9
@@ -92,15 +94,17 @@ def top_of(counts: npt.NDArray[Any], mask: Flags | None) -> Top | None:
     """That of a shot (y, x); None where nothing is good. Squares of four pixels count that are all
     that bright, so that single hot ones do not. Counts of few steps, as of single photons, have no
     plateau that tells."""
-    values = np.asarray(counts, np.float32)
-    good = np.isfinite(values) if mask is None else mask & np.isfinite(values)
+    good = np.ones(counts.shape, bool) if counts.dtype.kind in "biu" else np.isfinite(counts)
+    if mask is not None:
+        good &= mask
     if not good.any():
         return None
-    seen = values[good]
-    values = np.where(good, values, seen.min())
+    seen = counts[good].astype(np.float32)
+    values = seen.reshape(counts.shape) if good.all() else np.where(good, counts, seen.min())
     four = np.minimum(values[1:], values[:-1])
     four = np.minimum(four[:, 1:], four[:, :-1])
-    top, dark = float(four.max(initial=seen.min())), float(np.quantile(seen, DARK))
+    some = seen[:: max(1, len(seen) // TELLING)]
+    top, dark = float(four.max(initial=seen.min())), float(np.quantile(some, DARK))
     plateau, below = (top - share * (top - dark) for share in (PLATEAU, BELOW))
     steps = np.diff(np.unique(seen[(seen > (top + dark) / 2) & (seen <= top)]))
     fine = len(steps) > 0 and float(steps.min()) <= PLATEAU * (top - dark)
