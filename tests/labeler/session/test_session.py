@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from labeler.active import asking
+from labeler.project.place import left_off
+from labeler.project.project import Project
 from labeler.project.store import connection
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.selection import SelectedShots
@@ -125,6 +127,44 @@ def test_levels_of_a_project_are_remembered(session, folder):
     session.open(folder)
     assert (session.display.screen.low, session.display.screen.high) == (3.0, 77.0)
     assert session.display.levels_known
+
+
+def test_levels_are_kept_before_the_project_is_closed(session, qtbot):
+    opened = session.require()
+    session.place._still.setInterval(0)
+    session.display.change(low=3.0, high=77.0)
+    qtbot.waitUntil(lambda: left_off(opened.project, opened.annotator).levels == (3.0, 77.0))
+
+
+@pytest.mark.parametrize(
+    ("kept", "place"),
+    [
+        ({"window.place": {"row": 3}}, (3, None, ())),
+        ({"window.place.N": {"row": 4, "levels": [3.0, 77.0]}}, (4, (3.0, 77.0), ())),
+        (
+            {
+                "window.place": {"row": 3},
+                "window.place.N": {"row": 4, "levels": [3.0, 77.0]},
+                "window.queue.N": {"row": 5, "choice": {"filters": ["unlabelled"]}, "rows": None},
+            },
+            (5, (3.0, 77.0), ("unlabelled",)),
+        ),
+        ({"window.queue.N": {"row": 99, "choice": 7, "levels": 3}}, (11, None, ())),
+        ({"window.queue.N": "nonsense"}, (0, None, ())),
+    ],
+)
+def test_the_place_that_any_version_kept_is_found(qapp, folder, kept, place):
+    with Project.open(folder) as project:
+        for key, value in kept.items():
+            project.store.set_meta(key.replace("N", str(project.annotator)), value)
+    session = make_session(folder)
+    assert (session.cursor.row, session.display.levels) == place[:2]
+    assert session.queue.choice.filters == place[2]
+    session.cursor.show(7)
+    session.close()
+    session.open(folder)
+    assert (session.cursor.row, session.display.levels) == (7, place[1])
+    session.close()
 
 
 def test_shot_queue_and_levels_stay_where_what_can_only_be_looked_at_is_read_again(
