@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
 from labeler.project.store.records import Rows
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import SessionPart
 from labeler.session.queue import Queue
 from labeler.session.shots import Shots
@@ -44,7 +44,7 @@ class Cursor(SessionPart):
     painted = pyqtSignal(int)
     """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
-    def __init__(self, shots: Shots, labels: Labels, queue: Queue) -> None:
+    def __init__(self, shots: Shots, labels: ProjectLabels, queue: Queue) -> None:
         super().__init__()
         self.shots, self.labels, self.queue = shots, labels, queue
         self.policies: list[Policy] = [self._in_queue]

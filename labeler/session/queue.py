@@ -26,7 +26,7 @@ from labeler.queue import queue as queues
 from labeler.queue.facts import CLUSTER, ShotFacts
 from labeler.queue.position import Walk
 from labeler.runs.predictions_base import Predictions
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError, is_visible, one_line
@@ -50,7 +50,9 @@ class Queue(SessionPart):
     """The numbers of the files, or others, are there now."""
     _numbers_read = pyqtSignal(object)
 
-    def __init__(self, labels: Labels, predictions: Callable[[], Predictions | None]) -> None:
+    def __init__(
+        self, labels: ProjectLabels, predictions: Callable[[], Predictions | None]
+    ) -> None:
         super().__init__()
         self.labels = labels
         self._predictions = predictions

@@ -26,7 +26,7 @@ from labeler.session.cursor import Cursor
 from labeler.session.display import Display
 from labeler.session.heat import Heat
 from labeler.session.labelling import Labelling
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart, open_project
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
@@ -52,7 +52,7 @@ class Session(QObject):
         super().__init__(parent)
         self.opened: Opened | None = None
         self.shots = Shots(make_reader)
-        self.labels = Labels()
+        self.labels = ProjectLabels()
         self.predictions = CurrentPredictions()
         self.queue = Queue(self.labels, lambda: self.predictions.now)
         self.cursor = Cursor(self.shots, self.labels, self.queue)

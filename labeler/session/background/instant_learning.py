@@ -24,7 +24,7 @@ from labeler.active.messages import (
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, passed_over
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
 from labeler.session.suggestions import Suggestions
@@ -53,7 +53,7 @@ class Learning(SessionPart):
     """(N, 2) places of all shots by PCA, see `want_layout`."""
     _answered = pyqtSignal(object)
 
-    def __init__(self, labels: Labels, queue: Queue, suggestions: Suggestions) -> None:
+    def __init__(self, labels: ProjectLabels, queue: Queue, suggestions: Suggestions) -> None:
         super().__init__()
         self.labels, self.queue, self.suggestions = labels, queue, suggestions
         self.predictions = suggestions.predictions
