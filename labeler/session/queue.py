@@ -14,11 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.active import embeddings
-from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.project import people
-from labeler.project.folder import CACHE
 from labeler.project.place import LeftOff
 from labeler.project.store.records import Rows, State
 from labeler.project.store.timeline import decided_when
@@ -165,20 +162,6 @@ class Queue(SessionPart):
         if found is not None and found.clusters:
             numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
             self.give_numbers(CLUSTER, numbers)
-
-    def look_for_clusters(self) -> None:
-        """The same where they are not known yet and a map was made on these embeddings."""
-        if self.opened is None or CLUSTER in self.numbers:
-            return
-        if not any((self.opened.folder / CACHE).glob("map-*.npz")):
-            return
-        try:
-            source = embeddings.source_of(self.opened.project)
-            path = map_file.path_of(self.opened.folder, source)
-        except (InputError, OSError) as error:
-            log.warning("the clusters of the map are not known: %s", error)
-            return
-        self.give_clusters(map_file.load(path, self.labels.n_shots))
 
     def _take_numbers(self, found: Found) -> None:
         if self._scalars is not None:

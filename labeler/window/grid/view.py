@@ -99,7 +99,7 @@ class GridView(Tab):
             return
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
-            self.session.queue.look_for_clusters()
+            self.session.learning.look_for_clusters()
         rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
