@@ -160,7 +160,7 @@ class MapView(Tab):
         canvas.selection_changed.connect(self._report_selection)
         canvas.selection_changed.connect(lambda: self._say(canvas.under))
         canvas.hovered.connect(self._hover)
-        canvas.clicked.connect(self._open)
+        canvas.clicked.connect(self.open_in_label)
         self.legend.lit.connect(canvas.light)
         self.clusters.chosen.connect(self._select_cluster)
         self.lay_out.clicked.connect(self.start)
@@ -386,10 +386,6 @@ class MapView(Tab):
         if row >= 0 and canvas.hasFocus():
             mine, many = bool(canvas.selected[row]), len(canvas.rows)
             canvas.setAccessibleDescription(said(self.session, row, mine, many))
-
-    def _open(self, row: int) -> None:
-        self.session.cursor.show(row)
-        self.label_requested.emit()
 
     def _go_through(self) -> None:
         rows = self.canvas.rows
