@@ -6,6 +6,7 @@ It computes nothing and loads no network.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,16 @@ from labeler.project.folder import CACHE
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
-from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import open_predictions
 from model.runs.recipes import shipped_network
 from model.taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
+    from labeler.runs.predictions import RunPredictions
     from model.shots.table import ShotTable
+
+log = logging.getLogger(__name__)
 
 
 def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> EmbeddingSource:
@@ -41,24 +44,32 @@ def of_cache(number: int, project: Project, table: ShotTable) -> EmbeddingSource
     )
 
 
-def source_of(
-    project: Project, table: ShotTable | None = None, *, unseen: bool = False
+def source_on(
+    run: RunPredictions | None, project: Project, table: ShotTable, number: int = 0
 ) -> EmbeddingSource:
-    """Those of the run in use, once it has predicted the shots; before that, what the shipped
-    network has read so far, which may be nothing.
+    """Those of the run in use, where its predictions can be read; else what the shipped network
+    has read so far, which may be nothing."""
+    if run is not None:
+        return of_run(number, project.taxonomy, project.n_shots, run.path)
+    return of_cache(number, project, table)
+
+
+def source_of(project: Project, table: ShotTable, *, unseen: bool = False) -> EmbeddingSource:
+    """`source_on` the run in use.
 
     `unseen`: the other way round where the shipped network has read all shots, for it saw none of
     the labels.
     """
-    number = project.current_run
-    run = None if number is None else project.run_folder(number) / PREDICTIONS
-    in_use = None
-    if run is not None and run.is_file():
-        in_use = of_run(0, project.taxonomy, project.n_shots, run)
-    if in_use is not None and not unseen:
-        return in_use
-    cache = of_cache(0, project, project.shot_table() if table is None else table)
-    return cache if in_use is None or share_there(cache.parts) == 1 else in_use
+    from labeler.runs.predictions import predictions_of  # the child needs no project
+
+    if unseen:
+        cache = of_cache(0, project, table)
+        if share_there(cache.parts) == 1:
+            return cache
+    run, trouble = predictions_of(project)
+    if trouble:
+        log.warning("%s", trouble)
+    return source_on(run, project, table)
 
 
 def parts_of(project: Project, table: ShotTable) -> list[Part]:

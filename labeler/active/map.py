@@ -114,12 +114,12 @@ def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
     Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
     the labels, where there are enough) or `cancelled`.
     """
-    source = embeddings.source_of(project)
+    table = project.shot_table()
+    source = embeddings.source_of(project, table)
     if source.predictions is None and embeddings.share_there(source.parts) < 1:
         from model.prediction.embedding import embed
 
         cache, prepared = project.folder / CACHE, preparation_of(project)
-        table = project.shot_table()
         for item in embed(table, source.network, cache, stop=stop, preparation=prepared):
             if item["event"] in ("failed", "cancelled"):
                 yield item

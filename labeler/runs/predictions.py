@@ -25,7 +25,7 @@ from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
 from model.prediction.embedding_file import described
 from model.runs.folder import PREDICTIONS
-from model.runs.prediction_file import names_of_form, open_predictions
+from model.runs.prediction_file import as_text, names_of_form, open_predictions
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
@@ -72,11 +72,11 @@ class RunPredictions(Predictions):
         self.taxonomy = taxonomy
         self._bytes = _Bytes(path)
         attrs = file.attrs
-        self.run = _text(attrs.get("run", path.parent.name))
+        self.run = as_text(attrs.get("run", path.parent.name))
         self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
-        self.recipe = _text(attrs.get("recipe", ""))
-        self.fingerprint = _text(attrs.get("fingerprint", ""))
-        self.input = _text(attrs.get("input", "pattern"))
+        self.recipe = as_text(attrs.get("recipe", ""))
+        self.fingerprint = as_text(attrs.get("fingerprint", ""))
+        self.input = as_text(attrs.get("input", "pattern"))
         self._read_answers(file)
         self._read_field(file)
         self._find_maps(file)
@@ -86,7 +86,7 @@ class RunPredictions(Predictions):
 
     def _read_answers(self, file: h5py.File) -> None:
         """Probabilities, thresholds and decisions, from the file's classes to the taxonomy's."""
-        names = [_text(name) for name in file.attrs["class_names"]]
+        names = [as_text(name) for name in file.attrs["class_names"]]
         theirs = [k for k, name in enumerate(names) if self.taxonomy.knows(name)]
         ours = self.taxonomy.columns([names[k] for k in theirs] or names, self.path)
         n, c = len(file["probabilities"]), len(self.taxonomy)
@@ -331,10 +331,6 @@ class _Rows:
 def _box(value: Any) -> Box:
     y0, x0, y1, x1 = map(float, value)
     return y0, x0, y1, x1
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def predictions_of(project: Project) -> tuple[RunPredictions | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +9,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 
 from labeler.project.store.records import Rows
-from labeler.session.labels import Labels
-from labeler.session.opened import Opened, SessionPart
-from labeler.session.queue import PLACE, Queue, kept_place
+from labeler.session.labels import ProjectLabels
+from labeler.session.opened import SessionPart
+from labeler.session.queue import Queue
 from labeler.session.shots import Shots
 from labeler.shots.geometry import lacks_wavelength, of_shot
 from labeler.shots.prefetch import ahead
 from model.errors import InputError
 from model.shots.layouts import Geometry
-
-QUIET_MS = 2_000
-"""The place is stored when nothing moved for this long."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,15 +44,11 @@ class Cursor(SessionPart):
     painted = pyqtSignal(int)
     """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
-    def __init__(self, shots: Shots, labels: Labels, queue: Queue) -> None:
+    def __init__(self, shots: Shots, labels: ProjectLabels, queue: Queue) -> None:
         super().__init__()
         self.shots, self.labels, self.queue = shots, labels, queue
         self.policies: list[Policy] = [self._in_queue]
         self._direction = 1
-        self._still = QTimer(self)
-        self._still.setSingleShot(True)
-        self._still.setInterval(QUIET_MS)
-        self._still.timeout.connect(self._keep_place)
         self._clear()
         self.painted.connect(self._was_painted)
         queue.replaced.connect(self._enter_queue)
@@ -74,12 +64,10 @@ class Cursor(SessionPart):
         """The shot on screen has not been painted yet."""
         self.shown_at = 0.0
         """By the monotonic clock."""
-        self._kept: dict[str, Any] | None = None
 
     def end(self) -> None:
         """No shot."""
         super().end()
-        self._still.stop()
         self._clear()
 
     # -- the shot on screen ----------------------------------------------------------------------
@@ -95,7 +83,6 @@ class Cursor(SessionPart):
         self.unseen = True
         self.shown_at = time.monotonic()
         self.shots.want(row, self.queue.walk.around(row, ahead(self._direction)))
-        self._still.start()
         self.shot_changed.emit(row)
 
     def counts(self) -> npt.NDArray[Any] | InputError | None:
@@ -170,43 +157,9 @@ class Cursor(SessionPart):
 
     def _enter_queue(self) -> None:
         """The first shot of another queue, unless the one on screen is in it too."""
-        self._still.start()
         if len(self.queue.rows) and self.queue.place_of(self.row) is None:
             self.first()
 
     def _go_to(self, rows: Rows) -> None:
         if len(rows) and self.row not in rows:
             self.show(int(rows[0]))
-
-    # -- where the person left off ---------------------------------------------------------------
-
-    def place_left(self, opened: Opened, row: int) -> int:
-        """The shot where this annotator left off, else the given one."""
-        left = kept_place(opened).get("row")
-        return left if isinstance(left, int) and 0 <= left < self.labels.n_shots else row
-
-    def place(self) -> dict[str, Any]:
-        """Shot and queue as they are now, to go on there."""
-        return {"row": self.row, **self.queue.kept()}
-
-    def keep_place(self) -> None:
-        """Store queue and shot, to go on there; failing is logged, not fatal.
-
-        Also where they are as before: another window of the same person may have stored its own.
-        """
-        self._still.stop()
-        self._kept = None
-        self._keep_place()
-
-    def _keep_place(self) -> None:
-        opened = self.opened
-        if opened is None or self.row < 0 or opened.project.store.read_only:
-            return
-        kept = self.place()
-        if kept == self._kept:
-            return
-        try:
-            opened.project.store.set_meta(f"{PLACE}{opened.annotator}", kept)
-            self._kept = kept
-        except (InputError, OSError) as error:
-            log.warning("the place in the queue was not stored: %s", error)

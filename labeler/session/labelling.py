@@ -12,12 +12,12 @@ from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.quality.pace import Breaks, Pace
 from labeler.session.cursor import Cursor
 from labeler.session.heat import Heat
-from labeler.session.labels import Labels, Target
+from labeler.session.labels import ProjectLabels, Target
 from labeler.session.opened import SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.repeats import Repeats
 from labeler.session.suggestions import Suggestions
-from model.taxonomy import taxonomy as taxonomies
+from model.taxonomy.taxonomy import Fix, Labels, Taxonomy
 
 CHANGED = "Not accepted: the model came to suggest something else just now. Look again."
 
@@ -49,7 +49,7 @@ class Labelling(SessionPart):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: ProjectLabels,
         cursor: Cursor,
         repeats: Repeats,
         predictions: CurrentPredictions,
@@ -71,7 +71,7 @@ class Labelling(SessionPart):
 
     # -- what is shown ---------------------------------------------------------------------------
 
-    def labels(self, row: int | None = None) -> taxonomies.Labels:
+    def labels(self, row: int | None = None) -> Labels:
         """(C,) present classes that the person may see of a shot, by default the one on screen."""
         return self._labels.taxonomy.unpack(self.shown(row)[0])
 
@@ -80,7 +80,7 @@ class Labelling(SessionPart):
         absent."""
         return bool(self.shown(row)[1] & LABELLED)
 
-    def known(self, row: int | None = None) -> taxonomies.Labels:
+    def known(self, row: int | None = None) -> Labels:
         """(C,) False for classes that a decided shot says nothing of, for they were added later."""
         row = self.cursor.row if row is None else row
         every = np.ones(len(self._labels.taxonomy), bool)
@@ -104,7 +104,7 @@ class Labelling(SessionPart):
             return self.repeats.shown(row)
         return int(decided.own_present[row]), int(decided.own_status[row])
 
-    def offered_fix(self) -> tuple[int, taxonomies.Fix] | None:
+    def offered_fix(self) -> tuple[int, Fix] | None:
         """(rule, fix) for the shot on screen: the first broken rule that has one, hard first."""
         if self.cursor.row < 0 or not self.is_decided():
             return None
@@ -251,7 +251,7 @@ class Labelling(SessionPart):
         else:
             self._labels.redo()
 
-    def _decide(self, labels: taxonomies.Labels, status: int, origin: str) -> bool:
+    def _decide(self, labels: Labels, status: int, origin: str) -> bool:
         """Write a decision on the shot on screen, and count it."""
         new = not self._own()[1] & LABELLED
         unsaid = 0
@@ -307,10 +307,10 @@ class Labelling(SessionPart):
 
 
 def first_fix(
-    taxonomy: taxonomies.Taxonomy,
-    labels: taxonomies.Labels,
-    known: taxonomies.Labels | None = None,
-) -> tuple[int, taxonomies.Fix] | None:
+    taxonomy: Taxonomy,
+    labels: Labels,
+    known: Labels | None = None,
+) -> tuple[int, Fix] | None:
     """(rule, fix) of the first broken rule that has a fix, hard rules first; `known` (C,): the
     decided classes, all where None."""
     broken = np.flatnonzero(taxonomy.violations(labels, known))

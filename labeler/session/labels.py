@@ -40,7 +40,7 @@ class Target:
     origin: str
 
 
-class Labels(SessionPart):
+class ProjectLabels(SessionPart):
     """Decisions on all shots, of the person who labels over those of the files."""
 
     labels_changed = pyqtSignal(object)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project.decisions import Decisions
+from labeler.project.place import LeftOff, left_off
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
 from labeler.project.store.connection import SENSELESS, senseless
@@ -18,38 +17,24 @@ from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
 
-log = logging.getLogger(__name__)
-
-PLACE = "window.place"
-"""Where a project remembers the shot that was on screen last, and the levels."""
-
 
 @dataclass(frozen=True)
 class Opened:
     """A project that is open, its shots and classes, and the number of the person who labels.
 
-    `place` is where they were when it was opened again; None: where the project says.
+    `place` is where they left off, or were when it was opened again.
     """
 
     project: Project
     table: ShotTable
     taxonomy: Taxonomy
     annotator: int
-    place: dict[str, Any] | None = None
+    place: LeftOff
 
     @property
     def folder(self) -> Path:
         """Of the project."""
         return self.project.folder
-
-
-@dataclass(frozen=True)
-class LeftOff:
-    """What is decided in a project, and where the person stopped: row and levels."""
-
-    decided: Decisions
-    row: int
-    levels: tuple[float, float] | None
 
 
 class SessionPart(QObject):
@@ -88,15 +73,16 @@ class SessionPart(QObject):
         return self.opened
 
 
-def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, LeftOff]:
-    """Open a project and read what the window needs of it; InputError leaves nothing open.
+def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, Decisions]:
+    """Open a project and read what the window needs of it, and what is decided; InputError leaves
+    nothing open.
 
     `annotator` is the number of who labels, by default who labelled last at this machine.
     """
     project = Project.open(folder, annotator)
     try:
         annotator = project.annotator
-        row, levels = _place_of(project, annotator)
+        place = left_off(project, annotator)
         decided = project.merged_state(annotator)
         table = project.shot_table(decided)
     except SENSELESS as error:
@@ -105,7 +91,7 @@ def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, Le
     except BaseException:
         project.close()
         raise
-    return Opened(project, table, project.taxonomy, annotator), LeftOff(decided, row, levels)
+    return Opened(project, table, project.taxonomy, annotator, place), decided
 
 
 def steps_of(project: Project) -> tuple[Preparation | None, str]:
@@ -120,25 +106,3 @@ def steps_of(project: Project) -> tuple[Preparation | None, str]:
     if steps.any:
         return steps, ""
     return None, "Shots are shown raw: the project has no preprocessing (Preprocessing… sets it)."
-
-
-def remember(opened: Opened, row: int, levels: tuple[float, float] | None) -> None:
-    """Store where someone is, to resume there; failing is logged, not fatal."""
-    place: dict[str, Any] = {"row": row, "levels": levels}
-    if opened.project.store.read_only:
-        return
-    try:
-        opened.project.store.set_meta(f"{PLACE}.{opened.annotator}", place)
-    except (InputError, OSError) as error:
-        log.warning("the place in the queue was not stored: %s", error)
-
-
-def _place_of(project: Project, annotator: int) -> tuple[int, tuple[float, float] | None]:
-    """Row and levels of someone's last session; the first shot where there was none."""
-    kept = project.store.get_meta(f"{PLACE}.{annotator}", project.store.get_meta(PLACE))
-    kept = kept if isinstance(kept, dict) else {}
-    row, levels = kept.get("row", 0), kept.get("levels")
-    row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0
-    if not isinstance(levels, list) or len(levels) != 2:
-        return row, None
-    return row, (float(levels[0]), float(levels[1]))

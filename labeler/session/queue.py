@@ -14,26 +14,22 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.active import embeddings
-from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.project import people
-from labeler.project.folder import CACHE
+from labeler.project.place import LeftOff
 from labeler.project.store.records import Rows, State
 from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import CLUSTER, ShotFacts
 from labeler.queue.position import Walk
 from labeler.runs.predictions_base import Predictions
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError, is_visible, one_line
 
 log = logging.getLogger(__name__)
 
-PLACE = "window.queue."
-"""Where a project keeps each annotator's queue and shot; the annotator's number follows."""
 LONGEST_NAME = 60
 """Letters of the name of a saved queue."""
 KEPT_BY_HAND = 20_000
@@ -51,7 +47,9 @@ class Queue(SessionPart):
     """The numbers of the files, or others, are there now."""
     _numbers_read = pyqtSignal(object)
 
-    def __init__(self, labels: Labels, predictions: Callable[[], Predictions | None]) -> None:
+    def __init__(
+        self, labels: ProjectLabels, predictions: Callable[[], Predictions | None]
+    ) -> None:
         super().__init__()
         self.labels = labels
         self._predictions = predictions
@@ -75,11 +73,9 @@ class Queue(SessionPart):
         """The queue in which this annotator left off."""
         super().begin(opened)
         self.numbers = Numbers(opened.folder, opened.table.sources)
-        kept = kept_place(opened)
-        self.choice = queues.from_json(kept.get("choice"), self.known)
-        rows = kept.get("rows")
-        if self.choice.title and isinstance(rows, list):
-            chosen = np.array([r for r in rows if isinstance(r, int)], np.int64)
+        self.choice = queues.from_json(opened.place.choice, self.known)
+        if self.choice.title and opened.place.rows is not None:
+            chosen = np.array(opened.place.rows, np.int64)
             self.put(chosen[(chosen >= 0) & (chosen < self.labels.n_shots)])
         else:
             self.choice = replace(self.choice, title="")
@@ -96,13 +92,11 @@ class Queue(SessionPart):
             self._scalars = None
         self._clear()
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> LeftOff:
         """As plain values, to be found again by `begin`."""
         by_hand = self.choice.title and len(self.rows) <= KEPT_BY_HAND
-        return {
-            "choice": queues.to_json(self.choice),
-            "rows": self.rows.tolist() if by_hand else None,
-        }
+        rows = self.rows.tolist() if by_hand else None
+        return LeftOff(choice=queues.to_json(self.choice), rows=rows)
 
     # -- what is known ---------------------------------------------------------------------------
 
@@ -168,20 +162,6 @@ class Queue(SessionPart):
         if found is not None and found.clusters:
             numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
             self.give_numbers(CLUSTER, numbers)
-
-    def look_for_clusters(self) -> None:
-        """The same where they are not known yet and a map was made on these embeddings."""
-        if self.opened is None or CLUSTER in self.numbers:
-            return
-        if not any((self.opened.folder / CACHE).glob("map-*.npz")):
-            return
-        try:
-            source = embeddings.source_of(self.opened.project)
-            path = map_file.path_of(self.opened.folder, source)
-        except (InputError, OSError) as error:
-            log.warning("the clusters of the map are not known: %s", error)
-            return
-        self.give_clusters(map_file.load(path, self.labels.n_shots))
 
     def _take_numbers(self, found: Found) -> None:
         if self._scalars is not None:
@@ -308,11 +288,3 @@ class Queue(SessionPart):
         except (InputError, OSError) as error:
             self.labels.not_saved(error)
         self.queue_changed.emit()
-
-
-def kept_place(opened: Opened) -> dict[str, Any]:
-    """The queue and the shot where the annotator left off, as plain values."""
-    if opened.place is not None:
-        return opened.place
-    kept = opened.project.store.get_meta(f"{PLACE}{opened.annotator}")
-    return kept if isinstance(kept, dict) else {}

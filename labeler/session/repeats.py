@@ -21,7 +21,7 @@ from labeler.project.store.records import FLAGGED, LABELLED, Rows
 from labeler.project.store.timeline import first_decisions
 from labeler.quality import repeats
 from labeler.session.cursor import Cursor, Step
-from labeler.session.labels import Labels, Target
+from labeler.session.labels import ProjectLabels, Target
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
 from model.errors import InputError, counted
@@ -70,7 +70,7 @@ class Repeats(SessionPart):
     repeats_changed = pyqtSignal()
     """A blind repeat was given, or taken back."""
 
-    def __init__(self, labels: Labels, queue: Queue, cursor: Cursor) -> None:
+    def __init__(self, labels: ProjectLabels, queue: Queue, cursor: Cursor) -> None:
         super().__init__()
         self.labels, self.queue, self.cursor = labels, queue, cursor
         self.rate = 0.0
@@ -291,8 +291,8 @@ class Repeats(SessionPart):
         *,
         flags: bool = False,
     ) -> bool:
-        """Store a decision on the shot that is read blind, see `Labels.write`; one that `flags` it
-        is about the shot and not about the repeat, so it is the person's own as well."""
+        """Store a decision on the shot that is read blind, see `ProjectLabels.write`; one that
+        `flags` it is about the shot and not about the repeat, so it is the person's own as well."""
         hidden = self._hidden
         if hidden is None:
             raise RuntimeError("no shot is shown blind")

@@ -14,18 +14,20 @@ from typing import Any
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project import classes, people
+from labeler.project.place import LeftOff
 from labeler.session.background.backup import AutoBackup
 from labeler.session.background.instant_learning import Learning
 from labeler.session.background.live import LiveWatch
 from labeler.session.background.other_windows import OtherWindows
+from labeler.session.background.place import PlaceKeeper
 from labeler.session.background.sources import SourceWatch
 from labeler.session.background.training import Training
 from labeler.session.cursor import Cursor
 from labeler.session.display import Display
 from labeler.session.heat import Heat
 from labeler.session.labelling import Labelling
-from labeler.session.labels import Labels
-from labeler.session.opened import Opened, SessionPart, open_project, remember
+from labeler.session.labels import ProjectLabels
+from labeler.session.opened import Opened, SessionPart, open_project
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
@@ -50,7 +52,7 @@ class Session(QObject):
         super().__init__(parent)
         self.opened: Opened | None = None
         self.shots = Shots(make_reader)
-        self.labels = Labels()
+        self.labels = ProjectLabels()
         self.predictions = CurrentPredictions()
         self.queue = Queue(self.labels, lambda: self.predictions.now)
         self.cursor = Cursor(self.shots, self.labels, self.queue)
@@ -59,6 +61,7 @@ class Session(QObject):
             self.labels, self.predictions, self.queue, self.cursor, self.repeats
         )
         self.display = Display(self.cursor)
+        self.place = PlaceKeeper(self.cursor, self.queue, self.display)
         self.heat = Heat(self.cursor, self.predictions, self.suggestions, self.display)
         self.labelling = Labelling(
             self.labels, self.cursor, self.repeats, self.predictions, self.suggestions, self.heat
@@ -73,7 +76,7 @@ class Session(QObject):
         self.predictions.run_changed.connect(self.queue.look_for_gone)
         self._parts: tuple[SessionPart, ...] = (
             self.shots, self.labels, self.sources, self.predictions, self.queue, self.cursor,
-            self.repeats, self.suggestions, self.display, self.heat, self.labelling,
+            self.repeats, self.suggestions, self.display, self.place, self.heat, self.labelling,
             self.training, self.learning, self.live, self.backup, self.other_windows,
         )  # fmt: skip
         for part in self._parts:
@@ -89,35 +92,30 @@ class Session(QObject):
         """
         self._open(folder, annotator)
 
-    def _open(
-        self,
-        folder: Path,
-        annotator: int | None,
-        place: dict[str, Any] | None = None,
-        levels: tuple[float, float] | None = None,
-    ) -> None:
-        self._remember()
-        opened, left_off = open_project(folder, annotator)
-        opened, levels = replace(opened, place=place), levels or left_off.levels
+    def _open(self, folder: Path, annotator: int | None, place: LeftOff | None = None) -> None:
+        self.place.keep()
+        opened, decided = open_project(folder, annotator)
+        opened = opened if place is None else replace(opened, place=place)
         before = self.opened
         self._let_go()
         if before is not None and before.folder != opened.folder:
             self._leave()
         self.opened = opened
-        self.labels.decided = left_off.decided
+        self.labels.decided = decided
         for part in self._parts:
             part.begin(opened)
-        if levels is not None:
-            self.display.change(low=levels[0], high=levels[1])
+        if opened.place.levels is not None:
+            low, high = opened.place.levels
+            self.display.change(low=low, high=high)
         self._announce()
-        self.cursor.show(self.cursor.place_left(opened, left_off.row))
+        self.cursor.show(min(opened.place.row, self.labels.n_shots - 1))
         for text in opened.project.notes:
             self.noted.emit("info", text)
 
     def close(self) -> None:
         """Close the project, remembering the shot; nothing is left running."""
         if self.opened is not None:
-            self._remember()
+            self.place.keep()
             self._let_go()
             self._leave()
         self.shots.end()
@@ -128,8 +126,8 @@ class Session(QObject):
         Shot, queue and levels stay, also of a project that can only be looked at.
         """
         if self.opened is not None:
-            place, levels = self.cursor.place(), self.display.levels
-            self._open(self.opened.folder, self.opened.annotator, place, levels)
+            place = self.place.now() if self.cursor.row >= 0 else None
+            self._open(self.opened.folder, self.opened.annotator, place)
 
     def require(self) -> Opened:
         """What is open; only for what cannot be asked while nothing is."""
@@ -173,8 +171,3 @@ class Session(QObject):
         for part in self._parts:
             part.leave()
         self.project_left.emit()
-
-    def _remember(self) -> None:
-        if self.opened is not None and self.cursor.row >= 0:
-            remember(self.opened, self.cursor.row, self.display.levels)
-            self.cursor.keep_place()

@@ -19,7 +19,7 @@ from labeler.project.store.timeline import decided_alone
 from labeler.queue import queue as queues
 from labeler.runs.predictions import RunPredictions
 from labeler.session.cursor import Cursor, Step
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
@@ -28,7 +28,7 @@ from model.active.head import FEWEST_LABELS
 from model.errors import counted
 from model.metrics.bounds import most_wrong
 from model.shots.table import TRAINING
-from model.taxonomy import taxonomy as taxonomies
+from model.taxonomy.taxonomy import Labels
 
 ASKED = "asked"
 """The order in which the shots come that teach most."""
@@ -90,7 +90,7 @@ class Suggestions(SessionPart):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: ProjectLabels,
         predictions: CurrentPredictions,
         queue: Queue,
         cursor: Cursor,
@@ -144,7 +144,7 @@ class Suggestions(SessionPart):
             return np.zeros(len(rows), bool)
         return is_hidden(rows, self.hidden_share)
 
-    def of(self, row: int | None = None) -> taxonomies.Labels | None:
+    def of(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
         row = self.cursor.row if row is None else row
         if row < 0 or not self.given:
@@ -152,7 +152,7 @@ class Suggestions(SessionPart):
         closed = self.repeats.shown(row)[1] & LABELLED or row == self.cleared
         return None if closed or self.is_hidden(row) else self.unhidden(row)
 
-    def unhidden(self, row: int) -> taxonomies.Labels | None:
+    def unhidden(self, row: int) -> Labels | None:
         """(C,) what the model says of a shot, decided or hidden as it may be."""
         predictions = self.predictions.now
         if predictions is None or not predictions.says_something(np.array([row]))[0]:

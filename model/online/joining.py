@@ -13,7 +13,7 @@ import numpy as np
 
 from model.errors import InputError
 from model.heatmaps.geometry import FULL_FIELD
-from model.runs.prediction_file import PredictionFile
+from model.runs.prediction_file import PredictionFile, as_text
 from model.shots.hdf5 import open_file
 
 AT_ONCE = 512
@@ -31,7 +31,7 @@ def extend_predictions(place: Path, record: Path, before: str, after: str) -> bo
             return False
         n, more = len(old["probabilities"]), len(new["probabilities"])
         attributes = {k: v for k, v in old.attrs.items() if k not in _OWN}
-        if _text(attributes.get("fingerprint")) == before:
+        if as_text(attributes.get("fingerprint")) == before:
             attributes["fingerprint"] = after
         classes, width = old["probabilities"].shape[1], old["embeddings"].shape[1]
         grid = (int(old["heatmaps"].shape[2]), int(old["heatmaps"].shape[3]))
@@ -47,8 +47,8 @@ def extend_predictions(place: Path, record: Path, before: str, after: str) -> bo
 
 def _fit(old: h5py.File, new: h5py.File) -> bool:
     """Whether both are of one run."""
-    same = all(_text(old.attrs.get(k)) == _text(new.attrs.get(k)) for k in ("run", "network"))
-    names = [[_text(n) for n in file.attrs.get("class_names", ())] for file in (old, new)]
+    same = all(as_text(old.attrs.get(k)) == as_text(new.attrs.get(k)) for k in ("run", "network"))
+    names = [[as_text(n) for n in file.attrs.get("class_names", ())] for file in (old, new)]
     elsewhere = {"role", "field"}  # a record has no roles, an older one one field for all
     return same and names[0] == names[1] and all(name in new for name in set(old) - elsewhere)
 
@@ -66,7 +66,3 @@ def _copy(file: h5py.File, writer: PredictionFile, first: int, count: int) -> No
         except (KeyError, ValueError) as error:
             what = f"has predictions of another make ({error})"
             raise InputError(what, file=file.filename, mend="Predict again.") from error
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

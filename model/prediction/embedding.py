@@ -19,6 +19,7 @@ from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
 from model.prediction.batches import Batches, halves, warnings_of
 from model.prediction.embedding_file import PART, Part
+from model.preprocessing.count_scale import pixels_of
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.table import ShotTable
@@ -60,7 +61,7 @@ def embed(
                 if reader.found is None:
                     yield event("cancelled", text="Stopped; what was read is kept.")
                     return
-                embedding_parts.write(part, reader.found)
+                embedding_parts.write(part, reader.found, about_beam=reader.estimates(part))
                 unreadable += reader.unreadable
                 done += part.stop - part.first
                 yield event("part", first=part.first, stop=part.stop)
@@ -91,6 +92,11 @@ class _Reader:
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
         self.first_error: InputError | None = None
+
+    def estimates(self, part: Part) -> bool:
+        """Whether the detector of any shot of a part is full, so that light is estimated there."""
+        sources = np.unique(self._table.source_of[part.first : part.stop])
+        return any(pixels_of(self.scales[number]).are_full for number in sources)
 
     def read(self, part: Part, stop: Stop) -> Iterator[int]:
         """Fills `found`; yields how many shots are done, batch by batch."""

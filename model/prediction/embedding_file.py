@@ -1,7 +1,8 @@
 """Embeddings of shots on disk, part by part, so that an interrupted pass goes on where it was.
 
 One `.npy` (n, D) float16 for every 2,048 shots, NaN where a shot could not be read. Its name
-says which shots of which files and which network; a part of anything else is never taken.
+says which shots of which files and which network, and where what full pixels missed was estimated,
+about which beam; a part of anything else is never taken.
 numpy only; nothing here computes an embedding.
 """
 
@@ -32,15 +33,17 @@ Halves = npt.NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Part:
-    """Rows `first` … `stop` - 1 of a table, and where their embeddings lie or will lie."""
+    """Rows `first` … `stop` - 1 of a table, and where their embeddings lie or will lie: at `path`,
+    or `about_beam` where full pixels were estimated about a beam, as only who reads shots knows."""
 
     first: int
     stop: int
     path: Path
+    about_beam: Path | None = None
 
     @property
     def is_there(self) -> bool:
-        return self.path.is_file()
+        return self.path.is_file() or (self.about_beam is not None and self.about_beam.is_file())
 
 
 def parts_of(
@@ -61,16 +64,22 @@ def parts_of(
         json.dumps([info.fingerprint, *steps.decided_by(info.shape, info.geometry)]).encode()
         for info in table.sources
     ]
+    beams = [json.dumps(info.geometry.centre).encode() for info in table.sources]
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
         mine = slice(first, stop)
         digest = hashlib.blake2b(digest_size=8)
-        for number in np.unique(table.source_of[mine]):
+        numbers = np.unique(table.source_of[mine]).tolist()
+        for number in numbers:
             digest.update(files[number])
         digest.update(np.ascontiguousarray(table.source_of[mine]).tobytes())
         digest.update(np.ascontiguousarray(table.index_of[mine]).tobytes())
-        found.append(Part(first, stop, folder / f"{first:09d}-{digest.hexdigest()}.npy"))
+        name = f"{first:09d}-{digest.hexdigest()}"
+        for number in numbers:
+            digest.update(beams[number])
+        about_beam = folder / f"{name}-{digest.hexdigest()}.npy"
+        found.append(Part(first, stop, folder / f"{name}.npy", about_beam))
     return found
 
 
@@ -107,12 +116,13 @@ def described(
     return about, steps if preparation is None else replace(steps, preparation=preparation)
 
 
-def write(part: Part, embeddings: npt.ArrayLike) -> None:
-    """Put (n, D) embeddings in their place, whole or not at all."""
+def write(part: Part, embeddings: npt.ArrayLike, *, about_beam: bool = False) -> None:
+    """Put (n, D) embeddings in their place, whole or not at all; `about_beam`: see `Part`."""
     values = np.asarray(embeddings, np.float16)
-    with explained(part.path):
-        part.path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(part.path) as half, half.open("wb") as file:
+    path = part.about_beam if about_beam and part.about_beam is not None else part.path
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as half, half.open("wb") as file:
         np.save(file, values, allow_pickle=False)
 
 
@@ -134,8 +144,9 @@ def read(parts: list[Part], n: int) -> Halves | None:
 
 
 def _read_one(part: Part) -> Halves | None:
+    path = part.path if part.about_beam is None or part.path.is_file() else part.about_beam
     try:
-        values = np.load(part.path, allow_pickle=False)
+        values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     fits = values.ndim == 2 and len(values) == part.stop - part.first

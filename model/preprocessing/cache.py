@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +46,7 @@ class ShotCache:
     half: bool
     """Half precision: for detectors of up to 16 bits, whose counts fit it to 0.05 %."""
     _pixels: dict[str, FilePixels] = field(default_factory=dict)
-    """Of a source, by its fingerprint: pixels (y, x) that are hot or dead."""
+    """Of a source, by its fingerprint: those that are spoilt."""
     _index: dict[Key, int] = field(default_factory=dict)
     _hashes: dict[Key, int] = field(default_factory=dict)
 
@@ -68,7 +67,8 @@ class ShotCache:
         p = preprocessing
         each = zip(table.sources, scales or p.scales_of(table), strict=True)
         pixels = {source.fingerprint: pixels_of(scale) for source, scale in each}
-        half = half and not p.preparation.any and all(s.full == math.inf for s in pixels.values())
+        estimated = any(found.are_full for found in pixels.values())
+        half = half and not p.preparation.any and not estimated
         made_of = json.dumps([VERSION, *p.decides_cache, half])
         name = hashlib.blake2b(made_of.encode(), digest_size=6).hexdigest()
         cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half, pixels)
@@ -161,10 +161,9 @@ class ShotCache:
         geometry decides, and its spoilt pixels."""
         names = []
         for source in table.sources:
-            decides = [
-                *self.preprocessing.decided_by(source.shape, source.geometry),
-                *self._pixels[source.fingerprint].words,
-            ]
+            pixels = self._pixels[source.fingerprint]
+            by_geometry = self.preprocessing.decided_by(source.shape, source.geometry, pixels)
+            decides = [*by_geometry, *pixels.words]
             names.append(f"{source.fingerprint} {json.dumps(decides)}")
         return names
 

@@ -46,10 +46,15 @@ class FilePixels:
     full: float = math.inf
 
     @property
+    def are_full(self) -> bool:
+        """Whether there are counts from which on pixels are full."""
+        return self.full < math.inf
+
+    @property
     def words(self) -> list[Any]:
         """What tells them from others, for names of what was made with them."""
         bad = None if self.bad is None else _digest(self.bad)
-        return [bad] if self.full == math.inf else [bad, self.full]
+        return [bad, self.full] if self.are_full else [bad]
 
     def good(self, mask: Flags | None, shape: tuple[int, ...]) -> Flags | None:
         """A mask (y, x), True = good, without the bad pixels, which matter in their shape alone."""
@@ -58,18 +63,22 @@ class FilePixels:
         return ~self.bad if mask is None else mask & ~self.bad
 
     def estimated(self, counts: Floats, mask: Flags | None, beam: tuple[float, float]) -> Floats:
-        """Counts (y, x) with an estimate where pixels are full and good; `beam` (y, x)."""
-        full = counts >= self.full
-        if mask is not None:
-            full &= mask
+        """Counts (y, x) with an estimate where pixels are full and good, as far as others are seen
+        around them; `beam` (y, x)."""
+        if not self.are_full:
+            return counts
+        good = np.isfinite(counts) if mask is None else mask & np.isfinite(counts)
+        full = good & (counts >= self.full)
         if not full.any():
             return counts
         from scipy import ndimage
 
-        unknown = full if mask is None else full | ~mask
         y, x = (slice(max(0, n.min() - 1), n.max() + 2) for n in np.nonzero(full))
+        unknown = full[y, x] | ~good[y, x]
+        if unknown.all():
+            return counts
         rows, columns = np.nonzero(full[y, x])
-        beyond = ndimage.distance_transform_edt(np.pad(unknown[y, x], 1))[rows + 1, columns + 1]
+        beyond = ndimage.distance_transform_edt(unknown)[rows, columns]
         away = np.hypot(rows + y.start - beam[0], columns + x.start - beam[1])
         edge = away + beyond
         made = counts.copy()
@@ -131,8 +140,10 @@ class PixelSample:
     tops: list[Top] = field(default_factory=list)
 
     def add(self, counts: npt.NDArray[Any], mask: Flags | None) -> None:
-        """One more shot (y, x); mask: True = good."""
+        """One more shot (y, x); mask: True = good. Another shape begins anew."""
         self.statistics.add(counts if mask is None else np.where(mask, counts, 0))
+        if self.shots == 1:
+            self.tops.clear()
         top = top_of(counts, mask)
         if top is not None:
             self.tops.append(top)

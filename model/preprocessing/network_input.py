@@ -259,12 +259,16 @@ class Preprocessing:
         )
         return y0, x0, side
 
-    def decided_by(self, shape: tuple[int, int], geometry: Geometry) -> list[Any]:
+    def decided_by(
+        self, shape: tuple[int, int], geometry: Geometry, pixels: FilePixels = NO_PIXELS
+    ) -> list[Any]:
         """What a file's geometry decides of what `reduce` makes of its shots (y, x): the square, or
-        the numbers themselves where a step uses them."""
+        the numbers themselves where a step, or the estimate of full pixels, uses them."""
         if self.preparation.flat_detector:
             return [geometry.centre, geometry.distance_m, geometry.pixel_m]
-        return [geometry.centre] if self._uses_beam else list(self.square(shape, geometry.centre))
+        if self._uses_beam or pixels.are_full:
+            return [geometry.centre]
+        return list(self.square(shape, geometry.centre))
 
     @property
     def _uses_beam(self) -> bool:

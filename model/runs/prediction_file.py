@@ -145,6 +145,11 @@ class PredictionFile:
             raise InputError(what, file=self.path, mend=mend) from error
 
 
+def as_text(value: Any) -> str:
+    """A text among the attributes of such a file."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def open_predictions(path: Path) -> h5py.File:
     """A file of predictions, to read. They are written whole into one file: InputError where a part
     of them lies in another one, which a stranger may have chosen, or cannot be what it should be;

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from model.errors import InputError, counted
 from model.metrics import bootstrap
 from model.metrics.metrics import constant_answer, constant_prediction, f1_scores
-from model.runs.prediction_file import open_predictions
+from model.runs.prediction_file import as_text, open_predictions
 from model.taxonomy.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
@@ -230,7 +230,7 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
     try:
         with open_predictions(path) as file:
-            names = [t.decode() if isinstance(t, bytes) else str(t) for t in file.attrs[_NAMES]]
+            names = [as_text(name) for name in file.attrs[_NAMES]]
             shape = file["probabilities"].shape
             if shape[1:] != (len(names),) or len(file["probabilities"]) > n:
                 what = f"holds predictions of {shape} labels for {len(names)} classes, {n} shots"

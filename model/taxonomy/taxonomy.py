@@ -84,14 +84,23 @@ class Rule:
     @property
     def statement(self) -> str:
         """What it asks of every label set: "Round implies Spherical/Oblate"."""
-        a, b = " or ".join(self.left), " or ".join(self.right)
-        return {
-            "one_of": f"{' and '.join(self.left)} exclude each other",
-            "never": f"{a} never with {b}",
-            "implies": f"{a} implies {b}",
-            "alone": f"{a} stands alone",
-            "some": f"Every shot has {a}",
-        }[self.kind]
+        return rule_in_words(self.kind, self.left, self.right)[0]
+
+
+def rule_in_words(kind: Kind, left: Sequence[str], right: Sequence[str]) -> tuple[str, str]:
+    """What a rule asks of every label set, and what is wrong where one breaks it."""
+    a, b = " or ".join(left), " or ".join(right)
+    exclude, never, alone = (
+        f"{' and '.join(left)} exclude each other", f"{a} never with {b}", f"{a} stands alone"
+    )  # fmt: skip
+    none = f"neither {' nor '.join(left)}" if len(left) > 1 else f"not {a}"
+    return {
+        "one_of": (exclude, exclude),
+        "never": (never, never),
+        "implies": (f"{a} implies {b}", f"{a} without {b}"),
+        "alone": (alone, alone),
+        "some": (f"Every shot has {a}", none),
+    }[kind]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from model.taxonomy.taxonomy import (
     Severity,
     Taxonomy,
     plain,
+    rule_in_words,
 )
 
 
@@ -164,7 +165,7 @@ class _Reader:
         if not left or bool(right) != (rule.kind in ("never", "implies")):
             mend = "Every rule has classes; never and implies also have with."
             self._refuse(f"the rule {rule.kind!r} lacks its classes", "rule", n, mend)
-        text = rule.text or _in_words(rule.kind, left, right)
+        text = rule.text or rule_in_words(rule.kind, left, right)[1]
         return Rule(rule.kind, rule.severity, left, right, text)
 
     def _refuse(self, what: str, table: str, n: int, mend: str) -> NoReturn:
@@ -177,14 +178,3 @@ class _Reader:
 
 def _names(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value
-
-
-def _in_words(kind: str, left: Sequence[str], right: Sequence[str]) -> str:
-    a, b = " or ".join(left), " or ".join(right)
-    return {
-        "one_of": f"{' and '.join(left)} exclude each other",
-        "never": f"{a} never with {b}",
-        "implies": f"{a} without {b}",
-        "alone": f"{a} stands alone",
-        "some": f"neither {' nor '.join(left)}" if len(left) > 1 else f"not {a}",
-    }[kind]

@@ -29,7 +29,7 @@ from model.errors import InputError
 from tests.helpers.people import label_as
 
 from .kills import ROOT, _calm
-from .places import Tally, make_project, trouble_with
+from .places import Tally, make_project, restore, trouble_with
 
 _TOLD = struct.Struct("<iii")
 """What a child says after a label is stored: its gesture, row, present."""
@@ -55,10 +55,6 @@ def _rebuild(project: Path) -> None:
     repair(project)
 
 
-def _restore(project: Path) -> None:
-    backups.restore(project, backups.choose(project, "newest").path)
-
-
 def _move(project: Path) -> None:
     project.rename(project.with_name("moved"))
 
@@ -78,7 +74,7 @@ def _copied_back(project: Path) -> None:
 
 
 ACTIONS: tuple[Callable[[Path], None], ...] = (
-    _repair, _rebuild, _restore, _move, _delete, _copied_back,
+    _repair, _rebuild, restore, _move, _delete, _copied_back,
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
 from labeler.window.settings import Settings
 
-from .places import Tally, in_child, make_project, trouble_with
+from .places import Tally, in_child, make_project, restore, trouble_with
 
 MOST = 400
 """No operation here makes so many file operations."""
@@ -57,10 +57,6 @@ def _labels_whole(project: Path) -> str:
     with Project.open(project) as opened:
         state = opened.store.load_state(opened.annotator).present.tolist()
     return "" if state[:4] in ([3, 3, 3, 0], [5] * 4) else f"labels are {state[:4]}"
-
-
-def _restore(project: Path) -> None:
-    backups.restore(project, backups.choose(project, "newest").path)
 
 
 def _rename(project: Path) -> None:
@@ -118,7 +114,7 @@ def _settings_whole(project: Path) -> str:
 WORKS = (
     Work("label, undo, redo", _label, _labels_whole),
     Work("backup", lambda project: backups.back_up(project, "hand"), lambda project: ""),
-    Work("restore", _restore, _labels_whole),
+    Work("restore", restore, _labels_whole),
     Work("rename a class", _rename, _renamed_whole),
     Work("migration", _create, _created_whole),
     Work("settings", _settings, _settings_whole),

@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from labeler.project import backups
 from labeler.project.project import Project
 from labeler.project.store import Store
 from model.errors import InputError
@@ -62,6 +63,11 @@ def make_project(folder: Path, n: int = 24, side: int = 48) -> Path:
         file["images"] = rng.poisson(rings * rng.uniform(0.3, 2, (n, 1, 1))).astype(np.uint16)
     Project.create(folder / "week", [folder / "shots.h5"], annotator="Ada").close()
     return folder / "week"
+
+
+def restore(project: Path) -> None:
+    """Restore the newest backup."""
+    backups.restore(project, backups.choose(project, "newest").path)
 
 
 def trouble_with(project: Path) -> str:

@@ -1,6 +1,7 @@
 """Who labels in a project, and what they can take back."""
 
 from labeler.project import people
+from labeler.project.project import Project
 
 
 def label_as(project, name):
@@ -16,3 +17,10 @@ def can_undo(store, annotator):
 def can_redo(store, annotator):
     """Whether `redo` has anything to bring back."""
     return bool(store._stack(annotator).undone)
+
+
+def labels_of(folder):
+    """Bits of the classes of each shot of a sound project, of who labels."""
+    with Project.open(folder) as project:
+        assert project.store.audit() == []
+        return project.store.load_state(project.annotator).present.tolist()

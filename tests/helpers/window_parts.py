@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
 from labeler.active.instant import InstantPredictions
@@ -17,6 +18,7 @@ from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
+from labeler.window.widgets import theme
 from model.active.head import Held
 from model.errors import InputError
 from model.shots.fingerprints import FileState, states_of
@@ -34,6 +36,18 @@ def on_screen(window: MainWindow, app: QApplication) -> Iterator[MainWindow]:
     window.close()
     window.deleteLater()
     app.setStyleSheet("")
+
+
+@contextmanager
+def dark_window(app: QApplication, project: Path) -> Iterator[MainWindow]:
+    """A window on a project, in front and dark, and nothing of it afterwards."""
+    theme.apply(app, "dark")
+    window = MainWindow(make_session(project))
+    window.show()
+    QTest.qWaitForWindowActive(window)
+    yield window
+    window.close()
+    window.deleteLater()
 
 
 def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | None = None) -> Path:
@@ -163,6 +177,11 @@ def make_session(folder: Path | None = None) -> Session:
     if folder is not None:
         session.open(folder)
     return session
+
+
+def names_on(session: Session, row: int | None = None) -> set[str]:
+    """Names of the classes that a shot has, by default the one on screen."""
+    return set(session.labels.taxonomy.named(session.labelling.labels(row)))
 
 
 class MadeUpRun:

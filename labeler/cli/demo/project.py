@@ -52,8 +52,8 @@ def make(
         return
     if folder.exists() and any(folder.iterdir()):
         raise InputError("is not empty", file=folder, mend="Choose a new folder for the demo.")
+    from labeler.project.place import FIRST
     from labeler.project.project import Project
-    from labeler.session.opened import PLACE
 
     source = shots_file(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def make(
                 return
     with Project.create(folder, [source], labels=False) as project:
         _label(project, source)
-        project.store.set_meta(PLACE, {"row": _brightest(source, round(shots * (1 - TO_DO)))})
+        project.store.set_meta(FIRST, {"row": _brightest(source, round(shots * (1 - TO_DO)))})
     yield event("finished", project=str(folder), shots_file=str(source))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project import backups
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import SessionPart
 from model.errors import InputError
 
@@ -29,7 +29,7 @@ class AutoBackup(SessionPart):
     failed = pyqtSignal(str)
     _ended = pyqtSignal(str, str)
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: ProjectLabels) -> None:
         super().__init__()
         self._thread: threading.Thread | None = None
         self._under_way = 0

@@ -6,12 +6,14 @@ Without `turn_on` it does nothing by itself.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import numpy as np
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.active import embeddings
+from labeler.active import map as map_file
 from labeler.active.instant import Instant, InstantPredictions
 from labeler.active.messages import (
     Answer,
@@ -24,7 +26,8 @@ from labeler.active.messages import (
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, passed_over
-from labeler.session.labels import Labels
+from labeler.queue.facts import CLUSTER
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
 from labeler.session.suggestions import Suggestions
@@ -36,6 +39,8 @@ BATCH = 10
 LIKE = 60
 """This many similar shots are shown."""
 NOT_YET = "The shots are still being read by the network; try again in a moment."
+
+log = logging.getLogger(__name__)
 
 
 class Choices(Protocol):
@@ -53,7 +58,7 @@ class Learning(SessionPart):
     """(N, 2) places of all shots by PCA, see `want_layout`."""
     _answered = pyqtSignal(object)
 
-    def __init__(self, labels: Labels, queue: Queue, suggestions: Suggestions) -> None:
+    def __init__(self, labels: ProjectLabels, queue: Queue, suggestions: Suggestions) -> None:
         super().__init__()
         self.labels, self.queue, self.suggestions = labels, queue, suggestions
         self.predictions = suggestions.predictions
@@ -119,6 +124,27 @@ class Learning(SessionPart):
         self._instant.layout()
         return True
 
+    def stands_on(self) -> EmbeddingSource:
+        """The embeddings of the open project, also where nothing is learnt on them."""
+        opened = self.require()
+        return self.source or embeddings.source_on(
+            self.predictions.run, opened.project, opened.table
+        )
+
+    def look_for_clusters(self) -> None:
+        """Let queue and grid know the clusters of a map, where they are not known yet and one was
+        made on these embeddings."""
+        if self.opened is None or CLUSTER in self.queue.numbers:
+            return
+        if not any((self.opened.folder / CACHE).glob("map-*.npz")):
+            return
+        try:
+            path = map_file.path_of(self.opened.folder, self.stands_on())
+        except (InputError, OSError) as error:
+            log.warning("the clusters of the map are not known: %s", error)
+            return
+        self.queue.give_clusters(map_file.load(path, self.labels.n_shots))
+
     def stop(self) -> None:
         """End the child and the job; nothing is left running."""
         self._soon.stop()
@@ -154,8 +180,7 @@ class Learning(SessionPart):
     def _begin_project(self, opened: Opened) -> None:
         run = self.predictions.run
         if run is not None:
-            n = self.labels.n_shots
-            self._use(embeddings.of_run(self._next(), opened.taxonomy, n, run.path))
+            self._use(embeddings.source_on(run, opened.project, opened.table, self._next()))
             return
         if not self._use_cache(opened) and not opened.project.store.read_only:
             self._read_all(opened)

@@ -13,7 +13,7 @@ from PyQt6.QtCore import QCoreApplication, QEventLoop, QTimer, pyqtSignal
 
 from labeler.project.store.connection import DisplacedError
 from labeler.project.store.records import Changes, StoreState
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
 
@@ -35,7 +35,7 @@ class OtherWindows(SessionPart):
     others_changed = pyqtSignal(int, object)
     """Someone else (their number) decided on rows."""
 
-    def __init__(self, labels: Labels, reopen: Callable[[], None]) -> None:
+    def __init__(self, labels: ProjectLabels, reopen: Callable[[], None]) -> None:
         super().__init__()
         self.labels, self._open_again = labels, reopen
         self._state_seen: StoreState | None = None

@@ -23,7 +23,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 from labeler.project.project import where_it_lies
 from labeler.project.store import StoredSource
 from labeler.project.store.records import Rows
-from labeler.session.labels import REPLACED, Labels
+from labeler.session.labels import REPLACED, ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.shots import Shots
 from labeler.shots.changes import SourceChange, change_of
@@ -59,7 +59,7 @@ class SourceWatch(SessionPart):
     """A file changed, or a choice was made."""
     _looked = pyqtSignal()
 
-    def __init__(self, shots: Shots, labels: Labels, reopen: Callable[[], None]) -> None:
+    def __init__(self, shots: Shots, labels: ProjectLabels, reopen: Callable[[], None]) -> None:
         super().__init__()
         self.shots, self.labels, self._open_again = shots, labels, reopen
         self.found: Found = []

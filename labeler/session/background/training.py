@@ -26,7 +26,7 @@ from labeler.runs.run_report import (
 from labeler.runs.training_choices import TrainingOrder, lacking
 from labeler.runs.training_lock import lock_training
 from labeler.session.background.sources import SourceWatch
-from labeler.session.labels import Labels
+from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import CurrentPredictions
 from model.errors import InputError
@@ -73,7 +73,7 @@ class Training(SessionPart):
     """A run began or ended: tables of runs are out of date."""
 
     def __init__(
-        self, labels: Labels, predictions: CurrentPredictions, sources: SourceWatch
+        self, labels: ProjectLabels, predictions: CurrentPredictions, sources: SourceWatch
     ) -> None:
         super().__init__()
         self.labels, self.predictions, self.sources = labels, predictions, sources

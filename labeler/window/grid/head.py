@@ -81,7 +81,7 @@ class GridHead(QFrame):
     _group = "none"
 
     def _fill_groups(self) -> None:
-        self.session.queue.look_for_clusters()
+        self.session.learning.look_for_clusters()
         menu, known = self.group.list, self.session.queue.known
         menu.clear()
         for name, group in GROUPS.items():

@@ -71,7 +71,7 @@ class GridView(Tab):
         canvas.selection_changed.connect(lambda: self.head.said.show_text(""))
         self.selection.reported.connect(self.head.said.show_text)
         session.labels.labels_changed.connect(lambda rows: self._say_what_changed())
-        canvas.opened.connect(self._open)
+        canvas.opened.connect(self.open_in_label)
         canvas.zoom_requested.connect(self.zoom)
         self.head.group_chosen.connect(self.set_group)
         self.head.side_chosen.connect(self._set_side)
@@ -99,7 +99,7 @@ class GridView(Tab):
             return
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
-            self.session.queue.look_for_clusters()
+            self.session.learning.look_for_clusters()
         rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
@@ -183,10 +183,6 @@ class GridView(Tab):
         return chosen.rows if chosen.n == self.session.labels.n_shots else chosen.shown[:0]
 
     # -- hands -------------------------------------------------------------------------------------
-
-    def _open(self, row: int) -> None:
-        self.session.cursor.show(row)
-        self.label_requested.emit()
 
     def select(self, what: str) -> None:
         """Select all, none, the others, or the shown shots that fulfil a condition."""

@@ -20,10 +20,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.active import embeddings
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
-from labeler.active.messages import EmbeddingSource
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
@@ -162,7 +160,7 @@ class MapView(Tab):
         canvas.selection_changed.connect(self._report_selection)
         canvas.selection_changed.connect(lambda: self._say(canvas.under))
         canvas.hovered.connect(self._hover)
-        canvas.clicked.connect(self._open)
+        canvas.clicked.connect(self.open_in_label)
         self.legend.lit.connect(canvas.light)
         self.clusters.chosen.connect(self._select_cluster)
         self.lay_out.clicked.connect(self.start)
@@ -198,15 +196,12 @@ class MapView(Tab):
     def _look_for(self) -> None:
         """What was laid out before, else PCA from the child, else the page that offers it."""
         try:
-            path = map_file.path_of(self.session.require().folder, self._source())
+            path = map_file.path_of(self.session.require().folder, self.learning.stands_on())
             self._umap = map_file.load(path, self.session.labels.n_shots)
         except (InputError, OSError) as error:
             self.progress.setText(str(error))
         self.learning.want_layout()
         self.show_form("umap" if self._umap is not None else "pca")
-
-    def _source(self) -> EmbeddingSource:
-        return self.learning.source or embeddings.source_of(self.session.require().project)
 
     def _take_pca(self, places: np.ndarray) -> None:
         if len(places) == self.session.labels.n_shots:
@@ -280,7 +275,7 @@ class MapView(Tab):
         if self.session.opened is None or self.session.opened is not self._of:
             return
         opened = self.session.opened
-        path = map_file.path_of(opened.folder, embeddings.source_of(opened.project))
+        path = map_file.path_of(opened.folder, self.learning.stands_on())
         self._umap = map_file.load(path, self.session.labels.n_shots) or self._umap
         self.session.queue.give_clusters(self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")
@@ -390,10 +385,6 @@ class MapView(Tab):
         if row >= 0 and canvas.hasFocus():
             mine, many = bool(canvas.selected[row]), len(canvas.rows)
             canvas.setAccessibleDescription(said(self.session, row, mine, many))
-
-    def _open(self, row: int) -> None:
-        self.session.cursor.show(row)
-        self.label_requested.emit()
 
     def _go_through(self) -> None:
         rows = self.canvas.rows

@@ -8,6 +8,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from labeler.session.selection import SelectedShots
+from labeler.session.session import Session
 
 
 class Tab(QWidget):
@@ -19,6 +20,13 @@ class Tab(QWidget):
     """The shots that are selected here; None where none can be."""
     section = ""
     """What of the view is in front, where it has pages: a section of its page in the manual."""
+
+    session: Session
+
+    def open_in_label(self, row: int) -> None:
+        """Show a shot in Label."""
+        self.session.cursor.show(row)
+        self.label_requested.emit()
 
     @property
     def stage(self) -> QWidget:

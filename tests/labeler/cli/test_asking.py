@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from labeler.active import asking
+from labeler.active import asking, embeddings
 from labeler.cli import main
 from labeler.project import classes
 from labeler.project.project import Project
@@ -18,6 +18,7 @@ from model.prediction import embedding_file as embedding_parts
 from model.runs.folder import backbone_folder
 from model.taxonomy.toml import load, shipped
 from tests.helpers.predictions import write_predictions
+from tests.helpers.runs import make_run
 
 HELIUM = load(shipped("helium"))
 SHOTS = 120
@@ -187,6 +188,24 @@ def test_without_embeddings_it_says_how_to_make_them(project, capsys):
         path.unlink()
     assert main(["ask", str(project)]) == 1
     assert "airylabel embed week" in capsys.readouterr().err
+
+
+def test_damaged_predictions_leave_what_the_shipped_network_has_read_as_in_the_window(
+    project, capsys, caplog
+):
+    assert main(["ask", str(project), "-n", "3"]) == 0
+    before = capsys.readouterr().out
+    with Project.open(project) as opened:
+        number = opened.current_run = make_run(opened)
+        path = opened.run_folder(number) / "predictions.h5"
+        table = opened.shot_table()
+        assert embeddings.source_of(opened, table).predictions == path
+        assert embeddings.source_of(opened, table, unseen=True).predictions is None
+        path.write_bytes(b"damaged")
+        assert embeddings.source_of(opened, table).predictions is None
+    assert main(["ask", str(project), "-n", "3"]) == 0
+    assert capsys.readouterr().out == before
+    assert f"The predictions of run {number} cannot be shown" in caplog.text
 
 
 def test_bench_active_is_among_the_benchmarks(capsys):

@@ -16,10 +16,10 @@ from labeler.cli import main
 from labeler.cli.demo import project as demo
 from labeler.cli.demo import tour
 from labeler.jobs.job import Job
+from labeler.project.place import FIRST
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.training_choices import TrainingOrder
-from labeler.session.opened import PLACE
 from labeler.window.frame.retrain import RetrainBar
 from model.errors import InputError
 from model.shots.table import open_source
@@ -62,7 +62,7 @@ def test_most_shots_come_labelled_and_the_last_are_left_to_do(made):
 def test_it_opens_on_a_bright_labelled_shot(made, qapp):
     folder, _ = made
     with Project.open(folder) as project:
-        where = project.store.get_meta(PLACE)["row"]
+        where = project.store.get_meta(FIRST)["row"]
         assert project.merged_state().labelled[where]
         with open_source(project.sources[0].path) as shots:
             lit = [int((shots.read(k) > demo.LIT).sum()) for k in range(round(SHOTS * 0.85))]

@@ -21,6 +21,7 @@ from labeler.project.store import LABELLED, copies
 from labeler.window.dialogs.restore import HEADS, RestoreDialog, go_back
 from model.errors import InputError
 from model.output_files import sweep, written_whole
+from tests.helpers.people import labels_of
 from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import make_project, make_session
 
@@ -99,12 +100,6 @@ def label(folder, row, present):
         project.store.record(project.annotator, row, present, LABELLED, origin="key")
 
 
-def state(folder):
-    with Project.open(folder) as project:
-        assert project.store.audit() == []
-        return project.store.load_state(project.annotator).present.tolist()
-
-
 def test_a_backup_says_what_it_holds(week):
     label(week, 0, 3)
     label(week, 1, 3)
@@ -141,10 +136,10 @@ def test_going_back_keeps_the_present_state_and_can_itself_be_taken_back(week):
     first = backups.back_up(week, "hand")
     label(week, 1, 5)
     kept = backups.restore(week, first)
-    assert state(week) == [3, 0, 0, 0, 0, 0]
+    assert labels_of(week) == [3, 0, 0, 0, 0, 0]
     assert backups.list_backups(week)[0].path == kept
     backups.restore(week, kept)
-    assert state(week) == [3, 5, 0, 0, 0, 0]
+    assert labels_of(week) == [3, 5, 0, 0, 0, 0]
 
 
 def test_going_back_brings_the_taxonomy_of_that_time(week):
@@ -167,7 +162,7 @@ def test_an_open_window_goes_on_after_another_one_went_back(week):
         backups.restore(week, first)
         assert project.store.load_state(ada).present.tolist()[:2] == [3, 0]
         project.store.record(ada, 2, 1, LABELLED, origin="key")
-    assert state(week)[:3] == [3, 0, 1]
+    assert labels_of(week)[:3] == [3, 0, 1]
 
 
 def test_a_damaged_database_is_replaced_and_kept(week):
@@ -180,10 +175,10 @@ def test_a_damaged_database_is_replaced_and_kept(week):
     kept = backups.restore(week, first)
     assert kept.read_bytes() == bytes(raw)
     assert "damaged" in kept.name
-    assert state(week)[0] == 3
+    assert labels_of(week)[0] == 3
     path.write_bytes(b"nothing of a database" * 300)
     backups.restore(week, first)
-    assert state(week)[0] == 3
+    assert labels_of(week)[0] == 3
 
 
 def test_a_damaged_backup_is_refused_and_nothing_changes(week):
@@ -193,7 +188,7 @@ def test_a_damaged_backup_is_refused_and_nothing_changes(week):
     made.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(InputError, match="damaged"):
         backups.restore(week, made)
-    assert state(week)[0] == 3
+    assert labels_of(week)[0] == 3
     assert len(backups.list_backups(week)) == 1
     made.write_bytes(b"x" * 5000)
     assert backups.list_backups(week)[0].trouble
@@ -275,7 +270,7 @@ def test_a_file_that_a_window_saved_can_be_gone_back_to(week, tmp_path):
         project.store.save_copy(tmp_path / "saved.sqlite")
     label(week, 1, 3)
     assert main(["restore", str(week), str(tmp_path / "saved.sqlite")]) == 0
-    assert state(week)[:2] == [3, 0]
+    assert labels_of(week)[:2] == [3, 0]
 
 
 def test_labels_are_stored_while_a_backup_is_made(week):
@@ -455,7 +450,7 @@ def test_restore_on_the_command_line_lists_and_goes_back(week, capsys):
     assert main(["restore", str(week)]) == 0
     assert "1 of 6 labelled by people, by hand" in capsys.readouterr().out
     assert main(["restore", str(week), "newest"]) == 0
-    assert state(week)[0] == 3
+    assert labels_of(week)[0] == 3
     assert main(["restore", str(week), "99"]) == 1
     assert "lists all" in capsys.readouterr().err
 
@@ -481,7 +476,7 @@ def test_a_project_without_its_database_is_sent_to_its_backups(week, capsys):
     assert main(["restore", str(week)]) == 0
     assert "by hand" in capsys.readouterr().out
     assert main(["check", "--repair", str(week)]) == 0
-    assert state(week)[0] == 3
+    assert labels_of(week)[0] == 3
 
 
 def test_a_backup_that_is_not_there_is_named_as_it_was_asked_for(week, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from labeler.project import backups, people
+from labeler.project.place import LeftOff, keep_place
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, Store
 from labeler.session.predictions import CurrentPredictions
@@ -76,9 +77,9 @@ def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(q
 
 
 def test_a_queue_of_a_class_that_is_gone_gives_way_to_all_shots(qapp, week):
-    place = {"row": 2, "levels": None, "queue": {"filter": "class:Comet", "order": "file"}}
+    place = LeftOff(row=2, choice={"filters": ["class:Comet"], "order": "file"})
     with Project.open(week) as project:
-        project.store.set_meta(f"window.place.{project.annotator}", place)
+        keep_place(project.store, project.annotator, place)
     session = make_session(week)
     assert (session.cursor.row, session.queue.choice.filter) == (2, "all")
     session.close()

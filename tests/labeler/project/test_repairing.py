@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
 from labeler.project.store.store import UndoStack
 from model.errors import InputError
-from tests.helpers.people import can_undo, label_as
+from tests.helpers.people import can_undo, label_as, labels_of
 from tests.helpers.window_parts import make_project, write_shots
 
 N = 40
@@ -42,12 +42,6 @@ def week(labelled, tmp_path):
     return folder
 
 
-def state(folder):
-    with Project.open(folder) as project:
-        assert project.store.audit() == []
-        return project.store.load_state(project.annotator).present.tolist()
-
-
 def test_a_healthy_project_needs_no_repair(week, labelled):
     before = (week / "project.sqlite").read_bytes()
     assert repair(week) == []
@@ -61,7 +55,7 @@ def test_current_states_are_made_anew_from_the_history(week, labelled, capsys):
     assert main(["check", str(week)]) == 1
     assert "check --repair" in capsys.readouterr().out
     assert "shots 4, 6" in repair(week)[0]
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
     assert repair(week) == []
     assert backups.list_backups(week)[0].reason == "before-repair"
 
@@ -75,7 +69,7 @@ def test_a_damaged_page_costs_no_label_where_there_is_a_backup(week, labelled, s
     raw[page * 4096 : (page + 1) * 4096] = random.Random(seed).randbytes(4096)
     path.write_bytes(raw)
     said = repair(week)
-    assert state(week) == labelled[2], said
+    assert labels_of(week) == labelled[2], said
     if said:
         assert "damaged" in said[0]
         with Project.open(week) as project:
@@ -93,7 +87,7 @@ def test_without_a_backup_the_rest_is_saved_and_the_loss_is_counted(week, labell
     path.write_bytes(raw)
     said = repair(week)
     assert "no good backup" in " ".join(said)
-    found = state(week)
+    found = labels_of(week)
     same = sum(a == b for a, b in zip(found, labelled[2], strict=True))
     assert same == N or "Lost" in " ".join(said)
     with Store.open(path).database.connection as connection:
@@ -105,10 +99,10 @@ def test_a_database_that_is_none_any_more_is_taken_from_the_backup(week, labelle
     backups.back_up(week, "hand")
     (week / "project.sqlite").write_bytes(b"\0" * 8192)
     assert "3,000 more were taken from the backup" in " ".join(repair(week))
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
     (week / "project.sqlite").unlink()
     assert "was gone" in repair(week)[0]
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
 
 
 def test_with_nothing_readable_and_no_backup_nothing_is_changed(week):
@@ -148,7 +142,7 @@ def test_where_only_the_list_of_files_is_lost_it_comes_again_from_its_second_cop
         project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     destroy(week, "sources")
     assert "1 file of shots had gone from the database" in " ".join(repair(week))
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
     with Project.open(week) as project:
         assert project.stored_sources == before
 
@@ -162,7 +156,7 @@ def test_a_list_of_files_that_someone_emptied_comes_again(week, labelled, how):
             assert project.n_shots == N
         sql(week, how)
     assert "had gone from the database" in " ".join(repair(week))
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
     assert repair(week) == []
 
 
@@ -267,9 +261,9 @@ def test_a_list_of_files_that_is_short_of_one_is_never_used(tmp_path, capsys):
 
 def test_a_project_of_before_keeps_its_list_of_files_twice_from_now_on(week, labelled):
     as_before(week)
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
     sql(week, "DELETE FROM sources")
-    assert state(week) == labelled[2]
+    assert labels_of(week) == labelled[2]
 
 
 def test_what_damage_says_of_shots_that_there_are_not_is_dropped_and_said(week, labelled):
@@ -283,7 +277,7 @@ def test_what_damage_says_of_shots_that_there_are_not_is_dropped_and_said(week, 
     )
     said = " ".join(repair(week))
     assert "99999" not in said
-    found = state(week)
+    found = labels_of(week)
     assert [f for k, f in enumerate(found) if k != 1] == [
         f for k, f in enumerate(labelled[2]) if k != 1
     ]
@@ -305,11 +299,11 @@ def test_a_backup_of_another_history_is_not_mixed_in(week, labelled):
     path.write_bytes(raw)
     said = " ".join(repair(week))
     assert "no good backup" in said
-    assert state(week)[1] == 5
+    assert labels_of(week)[1] == 5
 
 
 def test_a_taxonomy_that_is_gone_is_written_again(week, labelled):
-    state(week)  # opened once, so that the database knows the file
+    labels_of(week)  # opened once, so that the database knows the file
     (week / "taxonomy.toml").unlink()
     assert "written again" in repair(week)[0]
     assert (week / "taxonomy.toml").read_text() == labelled[1]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from labeler.active import asking
+from labeler.project.place import left_off
+from labeler.project.project import Project
 from labeler.project.store import connection
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.selection import SelectedShots
@@ -16,7 +18,13 @@ from model.errors import InputError
 from model.shots.table import EVALUATION
 from model.taxonomy.toml import load, shipped
 from model.training.roles import with_roles
-from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import (
+    InlineReader,
+    make_project,
+    make_session,
+    names_on,
+    use_made_up_run,
+)
 
 
 @pytest.fixture
@@ -29,10 +37,6 @@ def session(qapp, folder):
     session = make_session(folder)
     yield session
     session.close()
-
-
-def names(session, row=None):
-    return {session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))}
 
 
 def press(session, name):
@@ -48,7 +52,7 @@ def refuse_writes(session, monkeypatch):
 
 def test_one_key_brings_the_parent_along(session):
     press(session, "Round")
-    assert names(session) == {"Round", "Spherical/Oblate"}
+    assert names_on(session) == {"Round", "Spherical/Oblate"}
     assert session.labels.reported == "Round added Spherical/Oblate"
     assert session.labelling.is_decided()
 
@@ -56,7 +60,7 @@ def test_one_key_brings_the_parent_along(session):
 def test_a_class_that_excludes_others_drops_them_and_says_so(session):
     press(session, "Round")
     press(session, "Streak")
-    assert names(session) == {"Streak", "Prolate"}
+    assert names_on(session) == {"Streak", "Prolate"}
     assert session.labels.reported == "Streak added Prolate and dropped Spherical/Oblate, Round"
 
 
@@ -64,9 +68,9 @@ def test_one_undo_takes_back_the_whole_gesture(session):
     press(session, "Round")
     press(session, "Streak")
     session.labelling.undo()
-    assert names(session) == {"Round", "Spherical/Oblate"}
+    assert names_on(session) == {"Round", "Spherical/Oblate"}
     session.labelling.redo()
-    assert names(session) == {"Streak", "Prolate"}
+    assert names_on(session) == {"Streak", "Prolate"}
 
 
 def test_undo_goes_to_the_shot_that_it_changed(session):
@@ -96,7 +100,7 @@ def test_when_the_store_refuses_nothing_changes_and_a_note_says_why(session, mon
     session.labelling.auto_advance = True
     for act in (lambda: press(session, "Round"), session.labelling.skip, session.labelling.flag):
         act()
-    assert not names(session)
+    assert not names_on(session)
     assert session.labels.status[0] == 0
     assert session.cursor.row == 0
     assert not heard
@@ -112,8 +116,8 @@ def test_everything_is_there_after_a_restart_and_undo_still_works(session, folde
     session.close()
     session.open(folder)
     assert session.cursor.row == 9
-    assert names(session, 0) == {"Round", "Spherical/Oblate"}
-    assert names(session, 4) == {"Empty"}
+    assert names_on(session, 0) == {"Round", "Spherical/Oblate"}
+    assert names_on(session, 4) == {"Empty"}
     session.labelling.undo()
     assert session.cursor.row == 4
     assert not session.labelling.is_decided()
@@ -125,6 +129,44 @@ def test_levels_of_a_project_are_remembered(session, folder):
     session.open(folder)
     assert (session.display.screen.low, session.display.screen.high) == (3.0, 77.0)
     assert session.display.levels_known
+
+
+def test_levels_are_kept_before_the_project_is_closed(session, qtbot):
+    opened = session.require()
+    session.place._still.setInterval(0)
+    session.display.change(low=3.0, high=77.0)
+    qtbot.waitUntil(lambda: left_off(opened.project, opened.annotator).levels == (3.0, 77.0))
+
+
+@pytest.mark.parametrize(
+    ("kept", "place"),
+    [
+        ({"window.place": {"row": 3}}, (3, None, ())),
+        ({"window.place.N": {"row": 4, "levels": [3.0, 77.0]}}, (4, (3.0, 77.0), ())),
+        (
+            {
+                "window.place": {"row": 3},
+                "window.place.N": {"row": 4, "levels": [3.0, 77.0]},
+                "window.queue.N": {"row": 5, "choice": {"filters": ["unlabelled"]}, "rows": None},
+            },
+            (5, (3.0, 77.0), ("unlabelled",)),
+        ),
+        ({"window.queue.N": {"row": 99, "choice": 7, "levels": 3}}, (11, None, ())),
+        ({"window.queue.N": "nonsense"}, (0, None, ())),
+    ],
+)
+def test_the_place_that_any_version_kept_is_found(qapp, folder, kept, place):
+    with Project.open(folder) as project:
+        for key, value in kept.items():
+            project.store.set_meta(key.replace("N", str(project.annotator)), value)
+    session = make_session(folder)
+    assert (session.cursor.row, session.display.levels) == place[:2]
+    assert session.queue.choice.filters == place[2]
+    session.cursor.show(7)
+    session.close()
+    session.open(folder)
+    assert (session.cursor.row, session.display.levels) == (7, place[1])
+    session.close()
 
 
 def test_shot_queue_and_levels_stay_where_what_can_only_be_looked_at_is_read_again(
@@ -154,9 +196,9 @@ def test_enter_accepts_what_the_model_suggests_and_goes_on(session):
     use_made_up_run(session)
     session.cursor.show(1)
     assert session.suggestions.of()[session.labels.taxonomy.index("Round")]
-    assert not names(session)
+    assert not names_on(session)
     session.labelling.accept()
-    assert names(session, 1) == {"Round", "Spherical/Oblate"}
+    assert names_on(session, 1) == {"Round", "Spherical/Oblate"}
     assert session.cursor.row == 2
 
 
@@ -174,12 +216,12 @@ def test_labels_of_the_file_become_the_persons_own_by_enter(qapp, tmp_path):
     labels[:, [0, 1]] = 1
     session = make_session(make_project(tmp_path, labels=labels))
     assert session.labels.decided.from_file(0)
-    assert names(session) == {"Spherical/Oblate", "Round"}
+    assert names_on(session) == {"Spherical/Oblate", "Round"}
     session.labelling.accept()
     assert not session.labels.decided.from_file(0)
-    assert names(session, 0) == {"Spherical/Oblate", "Round"}
+    assert names_on(session, 0) == {"Spherical/Oblate", "Round"}
     press(session, "Round")  # over the file's labels, no class but one is a decision too
-    assert names(session) == {"Spherical/Oblate"} or not names(session)
+    assert names_on(session) == {"Spherical/Oblate"} or not names_on(session)
     assert session.labelling.is_decided()
     session.labelling.undo()
     assert session.labels.decided.from_file(1)
@@ -227,7 +269,7 @@ def test_undo_says_where_the_files_labels_show_again(qapp, tmp_path):
     session = make_session(make_project(tmp_path, labels=labels))
     press(session, "Layered")
     session.labelling.undo()
-    assert names(session) == {"Spherical/Oblate", "Round"}
+    assert names_on(session) == {"Spherical/Oblate", "Round"}
     assert session.labels.reported == "Undo on shot 1: the file's labels again"
     session.labelling.flag()
     session.labelling.undo()
@@ -253,9 +295,9 @@ def test_fix_applies_the_offered_fix_as_one_gesture(session):
     session.labels.decided.put(row, present, 1)
     assert session.labelling.offered_fix()[1].text == "add Spherical/Oblate"
     session.labelling.fix()
-    assert names(session) == {"Double Rings", "Spherical/Oblate"}
+    assert names_on(session) == {"Double Rings", "Spherical/Oblate"}
     session.labelling.undo()
-    assert names(session) == {"Double Rings"}
+    assert names_on(session) == {"Double Rings"}
 
 
 def test_flag_keeps_its_note_and_skip_leaves_the_shot_undecided(session):
@@ -302,7 +344,7 @@ def test_auto_advance_goes_on_after_a_key(session):
     session.labelling.auto_advance = True
     press(session, "Round")
     assert session.cursor.row == 1
-    assert names(session, 0) == {"Round", "Spherical/Oblate"}
+    assert names_on(session, 0) == {"Round", "Spherical/Oblate"}
 
 
 def test_a_queue_stays_while_its_shots_are_labelled(session):
@@ -337,7 +379,7 @@ def test_a_failed_opening_leaves_the_open_project(session, tmp_path):
     press(session, "Round")
     with pytest.raises(InputError):
         session.open(tmp_path)
-    assert names(session) == {"Round", "Spherical/Oblate"}
+    assert names_on(session) == {"Round", "Spherical/Oblate"}
     press(session, "Round")
 
 

@@ -22,7 +22,7 @@ from model.metrics.bounds import most_wrong
 from model.shots.table import TRAINING
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.waiting import until
-from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import learnt, make_project, make_session, names_on, use_made_up_run
 from tests.model.active.test_head import HELIUM, experiment, world
 
 
@@ -33,16 +33,12 @@ def session(qapp, tmp_path):
     session.close()
 
 
-def names(session, row):
-    return {session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))}
-
-
 def test_enter_accepts_the_ghost_of_the_instant_reading(session):
     session.suggestions.take(learnt(session))
     session.cursor.show(4)
     assert session.predictions.now.name == "instant model, 20 labels"
     session.labelling.accept()
-    assert names(session, 4) == {"Round", "Spherical/Oblate"}
+    assert names_on(session, 4) == {"Round", "Spherical/Oblate"}
 
 
 def test_a_key_decides_from_a_blank_shot_and_every_label_set_stays_within_reach(session):
@@ -55,18 +51,18 @@ def test_a_key_decides_from_a_blank_shot_and_every_label_set_stays_within_reach(
     session.suggestions.take(predictions)
     session.cursor.show(4)
     session.labelling.toggle(bent)
-    assert names(session, 4) == {"Bent", "Prolate"}
+    assert names_on(session, 4) == {"Bent", "Prolate"}
     session.cursor.show(5)
     session.labelling.toggle(streak)  # suggested: confirmed, without the others
-    assert names(session, 5) == {"Streak", "Prolate"}
+    assert names_on(session, 5) == {"Streak", "Prolate"}
     session.labelling.toggle(newton)
-    assert names(session, 5) == {"Streak", "Prolate", "Newton Rings"}
+    assert names_on(session, 5) == {"Streak", "Prolate", "Newton Rings"}
     session.labelling.toggle(newton)
     session.labelling.toggle(streak)  # nothing is left: the ghosts do not come back at once
     assert not session.labelling.is_decided(5)
     assert session.suggestions.of() is None
     session.labelling.toggle(prolate)
-    assert names(session, 5) == {"Prolate"}
+    assert names_on(session, 5) == {"Prolate"}
 
 
 def test_the_instant_reading_goes_before_the_run_s(session):
@@ -114,7 +110,7 @@ def test_everything_sure_is_accepted_as_one_gesture(session):
     assert found.rows.tolist() == [r for r in range(40) if sure[r] >= 0.9 and r not in (38, 39)]
     assert session.labelling.accept_sure(0.9) == len(found.rows)
     assert ((session.labels.status & LABELLED) > 0).sum() == len(found.rows) + 1
-    assert names(session, 39) == {"Streak", "Prolate"}
+    assert names_on(session, 39) == {"Streak", "Prolate"}
     session.labelling.undo()
     assert ((session.labels.status & LABELLED) > 0).sum() == 1
 
@@ -327,7 +323,7 @@ def test_what_the_model_came_to_suggest_a_moment_ago_is_not_accepted(session, mo
     assert session.cursor.row == 5
     monkeypatch.setattr(suggestions, "REACTION_S", 0.0)  # it was seen since
     hand.accept()
-    assert "Streak" in names(session, 5)
+    assert "Streak" in names_on(session, 5)
 
 
 def test_a_card_accepts_nothing_that_the_model_came_to_suggest_a_moment_ago(
@@ -353,7 +349,7 @@ def test_what_is_suggested_as_the_shot_comes_is_accepted_at_once(session, monkey
     session.suggestions.take(learnt(session))
     session.cursor.show(5)
     session.labelling.accept()
-    assert "Round" in names(session, 5)
+    assert "Round" in names_on(session, 5)
 
 
 def test_the_wrong_ones_are_counted_on_labels_given_one_by_one_and_not_learnt(session):

@@ -17,7 +17,6 @@ from PyQt6.QtCore import QPoint, QRect, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMenu, QMessageBox
 
-from labeler.active import embeddings
 from labeler.active import map as map_file
 from labeler.project import classes
 from labeler.project.project import Project
@@ -494,7 +493,7 @@ def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_
     chance = np.random.default_rng(1)
     typical = (np.flatnonzero(cluster == 0)[:5], np.flatnonzero(cluster == 1)[:5])
     made = map_file.ShotMap(chance.random((N, 2), np.float32), cluster, typical)
-    path = map_file.path_of(session.opened.folder, embeddings.source_of(session.opened.project))
+    path = map_file.path_of(session.opened.folder, session.learning.stands_on())
     map_file.save(path, made)
     grid.head._fill_groups()
     assert "By cluster" in names()

@@ -8,7 +8,6 @@ from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QColor
 from PyQt6.QtTest import QTest
 
-from labeler.active import embeddings
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.project.store.records import FLAGGED, LABELLED
@@ -46,7 +45,7 @@ def view(qtbot, tmp_path):
     ring = np.array([[0.4, 0.4], [0.8, 0.4], [0.8, 0.8], [0.4, 0.4]], np.float32)
     cluster = np.array([0] * 6 + [1] * 5 + [-1], np.int16)
     made = ShotMap(places, cluster, (np.arange(3), np.arange(6, 9)), ((0, ring),))
-    path = map_file.path_of(session.opened.folder, embeddings.source_of(session.opened.project))
+    path = map_file.path_of(session.opened.folder, session.learning.stands_on())
     map_file.save(path, made)
     view = MapView(session)
     qtbot.addWidget(view)

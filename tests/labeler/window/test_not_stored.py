@@ -121,9 +121,9 @@ def test_two_windows_of_one_person_keep_their_places_when_opened_again(window, q
     one = window.session
     other = make_session(one.require().folder)
     one.cursor.show(2)
-    one.cursor.keep_place()
+    one.place.keep()
     other.cursor.show(5)
-    other.cursor.keep_place()
+    other.place.keep()
     one.reopen()
     assert one.cursor.row == 2
     other.close()

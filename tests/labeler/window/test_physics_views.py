@@ -24,7 +24,13 @@ from model.physics import profiles
 from model.preprocessing.display import Overlay, Screen
 from model.shots.layouts import Geometry
 from tests.helpers.waiting import serve_events, until
-from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import (
+    InlineReader,
+    dark_window,
+    make_project,
+    make_session,
+    use_made_up_run,
+)
 
 ALL = {"profile": True, "unwrap": True, "symmetry": True, "correlation": True}
 KNOWN = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.335e-3)
@@ -32,13 +38,8 @@ KNOWN = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.335e-3)
 
 @pytest.fixture
 def window(qapp, tmp_path):
-    theme.apply(qapp, "dark")
-    window = MainWindow(make_session(make_project(tmp_path)))
-    window.show()
-    QTest.qWaitForWindowActive(window)
-    yield window
-    window.close()
-    window.deleteLater()
+    with dark_window(qapp, make_project(tmp_path)) as window:
+        yield window
 
 
 def settle(window: MainWindow) -> PhysicsPanes:

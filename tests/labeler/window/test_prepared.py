@@ -17,7 +17,7 @@ from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.preprocessing.preparation import Preparation
 from tests.helpers.waiting import serve_events
-from tests.helpers.window_parts import make_project, make_session
+from tests.helpers.window_parts import dark_window, make_project, make_session
 
 LEVEL = 7.0
 SUBTRACTED = Preparation(stray_light="shots", centre=True)
@@ -39,16 +39,10 @@ def week(tmp_path):
 @pytest.fixture
 def window(qapp, week):
     prepare(week)
-    theme.apply(qapp, "dark")
-    window = MainWindow(make_session(week))
-    window.show()
-    QTest.qWaitForWindowActive(window)
-    window.session.display.change(
-        low=1.0, high=500.0
-    )  # else the first shots of a project choose them
-    yield window
-    window.close()
-    window.deleteLater()
+    with dark_window(qapp, week) as window:
+        # else the first shots of a project choose them
+        window.session.display.change(low=1.0, high=500.0)
+        yield window
 
 
 def press(window: MainWindow) -> None:

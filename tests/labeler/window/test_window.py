@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PyQt6.QtCore import QEvent, QPointF, Qt
 from PyQt6.QtGui import QCloseEvent, QImage, QKeyEvent, QKeySequence, QPainter
@@ -41,8 +40,10 @@ from model.taxonomy.taxonomy import Taxonomy
 from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import (
     InlineReader,
+    dark_window,
     make_project,
     make_session,
+    names_on,
     use_made_up_run,
 )
 
@@ -51,22 +52,12 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def window(qapp, tmp_path):
-    theme.apply(qapp, "dark")
-    window = MainWindow(make_session(make_project(tmp_path)))
-    window.show()
-    QTest.qWaitForWindowActive(window)
-    yield window
-    window.close()
-    window.deleteLater()
+    with dark_window(qapp, make_project(tmp_path)) as window:
+        yield window
 
 
 def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
     QTest.keyClick(window.focusWidget() or window, key, modifier)
-
-
-def names(window, row=None):
-    session = window.session
-    return {session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))}
 
 
 def test_the_window_never_loads_torch(tmp_path):
@@ -96,10 +87,10 @@ def test_the_window_never_loads_torch(tmp_path):
 
 def test_class_keys_arrows_and_undo_work_by_keyboard(window):
     press(window, Qt.Key.Key_1)
-    assert names(window) == {"Round", "Spherical/Oblate"}
+    assert names_on(window.session) == {"Round", "Spherical/Oblate"}
     press(window, Qt.Key.Key_Right)
     press(window, Qt.Key.Key_0)
-    assert names(window, 1) == {"Empty"}
+    assert names_on(window.session, 1) == {"Empty"}
     press(window, Qt.Key.Key_End)
     assert window.session.cursor.row == 11
     press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -131,17 +122,17 @@ def press_place(window, scan_code, text, key, modifiers=Qt.KeyboardModifier.NoMo
 )
 def test_class_keys_go_by_their_place_on_other_keyboards(window, code, text, key, names_):
     press_place(window, code, text, key)
-    assert names(window) == names_
+    assert names_on(window.session) == names_
 
 
 def test_shift_types_the_digits_of_a_french_keyboard(window):
     press_place(window, 2, "1", Qt.Key.Key_1, Qt.KeyboardModifier.ShiftModifier)
-    assert names(window) == {"Round", "Spherical/Oblate"}
+    assert names_on(window.session) == {"Round", "Spherical/Oblate"}
 
 
 def test_a_letter_that_the_layout_types_is_that_letter(window):
     press_place(window, 24, "a", Qt.Key.Key_A)  # some Latin layout: at the place of O
-    assert names(window) == set()
+    assert names_on(window.session) == set()
 
 
 def test_by_place_too_no_key_fires_while_somebody_writes(window):
@@ -151,7 +142,7 @@ def test_by_place_too_no_key_fires_while_somebody_writes(window):
     press_place(window, 2, "&", Qt.Key.Key_Ampersand)
     press_place(window, 24, "щ", 0x0429)
     assert field.text() == "&щ"
-    assert not names(window)
+    assert not names_on(window.session)
 
 
 def test_a_right_click_offers_what_keys_do(window):
@@ -194,7 +185,7 @@ def test_keys_do_not_fire_while_somebody_writes(window):
     for key in (Qt.Key.Key_1, Qt.Key.Key_U, Qt.Key.Key_F, Qt.Key.Key_Left, Qt.Key.Key_Home):
         press(window, key)
     assert set(field.text()) == {"1", "u", "f"}
-    assert not names(window)
+    assert not names_on(window.session)
     press(window, Qt.Key.Key_Return)
     assert window.session.labelling.note() == "1uf"
     assert window.session.cursor.row == 0  # Enter ended the note and did not accept
@@ -214,7 +205,7 @@ def test_the_jump_box_goes_to_a_shot_and_refuses_what_is_none(window):
 def test_clicking_a_row_of_the_class_panel_toggles_it(window):
     row = window.label.classes.rows[window.session.labels.taxonomy.index("Streak")]
     QTest.mouseClick(row, Qt.MouseButton.LeftButton)
-    assert names(window) == {"Streak", "Prolate"}
+    assert names_on(window.session) == {"Streak", "Prolate"}
     assert row.standing.mark == "present"
     parent = window.label.classes.rows[window.session.labels.taxonomy.index("Prolate")]
     assert parent.standing.mark == "implied"
@@ -267,7 +258,7 @@ def test_an_unreadable_shot_is_told_in_words_and_can_be_labelled(qapp, tmp_path)
     QTest.qWaitForWindowActive(window)
     assert "shots.h5" in window.label.pattern.trouble
     press(window, Qt.Key.Key_0)
-    assert names(window) == {"Empty"}
+    assert names_on(window.session) == {"Empty"}
     window.grab()
     window.close()
 
@@ -277,10 +268,10 @@ def test_on_other_tabs_class_keys_do_nothing(window):
     for tab in others:
         window.show_tab(tab)
         press(window, Qt.Key.Key_1)
-        assert not names(window)
+        assert not names_on(window.session)
     window.show_tab("Label")
     press(window, Qt.Key.Key_1)
-    assert names(window)
+    assert names_on(window.session)
 
 
 def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(window):
@@ -465,7 +456,7 @@ def test_a_dropped_folder_that_is_no_project_leaves_everything(window, tmp_path)
     press(window, Qt.Key.Key_1)
     (tmp_path / "empty").mkdir()
     window.project_files.take_files([tmp_path / "empty"])
-    assert names(window) == {"Round", "Spherical/Oblate"}
+    assert names_on(window.session) == {"Round", "Spherical/Oblate"}
     assert window.notes.notes[-1].level == "error"
 
 

@@ -97,6 +97,26 @@ def test_a_beam_makes_parts_anew_only_where_it_changes_what_the_network_sees(tab
     assert moved(table, Preparation(centre=True)) == [True, True]
 
 
+def test_a_beam_makes_parts_of_a_full_detector_anew(tmp_path):
+    images, labels = make_shots(20)
+    full = np.minimum(images, np.quantile(images, 0.97))
+    table = table_of_file(write_file(tmp_path / "full.h5", full, labels))
+
+    def there(centre):
+        sources = tuple(replace(s, geometry=Geometry(centre=centre)) for s in table.sources)
+        moved = replace(table, sources=sources)
+        return moved, embedding_parts.parts_of(moved, NETWORK, tmp_path / "cache", 5)
+
+    run(table, tmp_path / "cache")
+    assert all(part.is_there for part in there(None)[1])
+    moved, parts = there((20.0, 24.0))
+    assert not any(part.is_there for part in parts)
+    run(moved, tmp_path / "cache")
+    found = [embedding_parts.read(there(c)[1], len(table)) for c in (None, (20.0, 24.0))]
+    assert np.isfinite(found).all()
+    assert (found[0] != found[1]).any()
+
+
 def test_another_distance_makes_parts_of_a_flat_detector_anew(table, tmp_path):
     for steps in (Preparation(), Preparation(flat_detector=True)):
         near, far = (

@@ -154,6 +154,16 @@ def test_a_beam_that_moves_no_square_makes_nothing_anew(tmp_path, steps):
     assert ShotCache.open(tmp_path / "cache", steps, table).holds(table, rows).all()
 
 
+def test_a_beam_makes_cached_shots_of_a_full_detector_anew(tmp_path, steps):
+    table = table_of(tmp_path, "full.h5", np.minimum(patterns(20), 150))
+    assert steps.scales_of(table)[0].pixels.are_full
+    rows = np.arange(20)
+    list(ShotCache.open(tmp_path / "cache", steps, table).fill(table, rows))
+    assert ShotCache.open(tmp_path / "cache", steps, table).holds(table, rows).all()
+    table = at(table, centre=(20.0, 24.0))
+    assert not ShotCache.open(tmp_path / "cache", steps, table).holds(table, rows).any()
+
+
 def test_another_distance_makes_cached_shots_of_a_flat_detector_anew(tmp_path):
     steps = Preprocessing(size=32, preparation=Preparation(flat_detector=True))
     table, rows = table_of(tmp_path, "flat.h5", patterns(20)), np.arange(20)

@@ -97,9 +97,38 @@ def test_no_light_is_estimated_where_a_mask_lies():
     assert (made[mask & (counts >= 500)] > 500).all()
 
 
-def test_shots_of_a_detector_that_is_all_full_are_still_numbers():
+@pytest.mark.parametrize("unseen", ["beyond the edge of the detector", "masked", "no numbers"])
+def test_where_the_detector_ends_within_the_full_part_the_light_goes_on(unseen):
+    """As where the beam passes between two panels."""
+    counts = np.minimum(ENVELOPE, 500).astype(np.float32)
+    whole = FilePixels(full=490).estimated(counts, None, BEAM)
+    half, mask, beam = counts.copy(), None, BEAM
+    if unseen == "masked":
+        mask = np.ones(counts.shape, bool)
+        mask[:48] = False
+    elif unseen == "no numbers":
+        half[:48] = np.nan
+    else:
+        half, whole, beam = counts[48:], whole[48:], (-0.5, BEAM[1])
+    made = FilePixels(full=490).estimated(half, mask, beam)
+    np.testing.assert_allclose(made[-48:], whole[-48:], rtol=0.25)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_shots_of_a_detector_that_is_all_full_are_still_numbers(masked):
     counts = np.full((SIDE, SIDE), 500, np.float32)
-    assert np.isfinite(FilePixels(full=490).estimated(counts, None, BEAM)).all()
+    mask = np.hypot(*(np.indices(counts.shape) - 20)) < 9 if masked else None
+    made = FilePixels(full=490).estimated(counts, mask, BEAM)
+    np.testing.assert_array_equal(made, counts)
+
+
+def test_shots_of_another_detector_begin_the_sample_anew():
+    sample = PixelSample()
+    for images in ([np.minimum(s, 500)[:48] for s in shots()], shots()):
+        for counts in images:
+            sample.add(counts, None)
+    assert sample.shots == len(sample.tops) == 2 * FEWEST_SHOTS
+    assert sample.pixels().full == math.inf
 
 
 def test_a_network_sees_a_full_shot_nearly_as_one_that_is_not(scaled_steps):
