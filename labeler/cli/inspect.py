@@ -212,7 +212,7 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
         not args.no_occlusion,
     )  # fmt: skip
     run, preparation = run_for(args.file, args.run_folder)
-    truth = table_of(run, shipped_network())
+    truth = table_of(run, shipped_network(), table.taxonomy)
     yield from measure(table, run, study, args.out, stop, preparation, truth)
 
 

@@ -34,7 +34,7 @@ from labeler.window.widgets.fields import DETAIL, ListField, explain_items, offe
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
-from model.heatmaps.truth_table import no_place
+from model.heatmaps.nothing_to_see import no_place
 
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""

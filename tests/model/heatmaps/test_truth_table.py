@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from model.heatmaps.truth_table import (
-    RESULT,
-    TruthTable,
-    as_markdown,
-    is_result,
-    no_place,
-    table_of,
-)
+from model.heatmaps.nothing_to_see import no_place
+from model.heatmaps.truth_table import RESULT, TruthTable, as_markdown, is_result, table_of
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 from model.taxonomy.taxonomy import Class, Taxonomy
@@ -201,8 +195,22 @@ def test_a_class_is_found_in_the_table_by_what_it_is_called_now(tmp_path):
     assert no_place("Leer", RENAMED).startswith("Leer is the lack of every feature")
     assert not no_place("Leer")
     assert not no_place("Streifen", RENAMED)
+    assert no_place("Leer", None, RENAMED)
     again = Taxonomy("t", [Class("Leer", was="Empty"), Class("Empty")], [])
     assert not no_place("Leer", again)
+
+
+def test_a_run_knows_what_its_classes_were_called_before(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    names = {"class_names": ["Streifen", "Leer"]}
+    (run / "model.json").write_text(json.dumps(names | {"earlier_names": ["Streak;Line", "Empty"]}))
+    table = table_of(run, put(tmp_path / "shipped", FOUND))
+    assert table.best("Streifen") == table.best("Line") == "paper"
+    assert "Leer is the lack of every feature" in table.words("Leer", "paper")
+    for earlier in ({}, {"earlier_names": 5}, {"earlier_names": ["Streak"]}):
+        (run / "model.json").write_text(json.dumps(names | earlier))
+        assert table_of(run, tmp_path / "shipped").best("Streifen") == ""
 
 
 def test_what_the_shipped_network_does_not_find_is_not_said_of_another_network(tmp_path):
