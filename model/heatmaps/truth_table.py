@@ -134,24 +134,34 @@ def is_result(path: Path) -> bool:
 def table_of(
     run: Path, shipped: Path | None = None, taxonomy: Taxonomy | None = None
 ) -> TruthTable:
-    """The table of a run; where it was not measured, that of the shipped network, and of this what
-    it found alone where the run did not begin from that network: what one network does not find,
-    another one may. Empty for a run of correlation maps, whose heat has no place on the detector.
+    """The table of a run; where it was not measured, that of the shipped network if it began from
+    that one, else none: what one network does, another one may not. Empty too for a run of
+    correlation maps, whose heat has no place on the detector.
 
     taxonomy: by whose names classes are asked for; the run knows its own ones from before.
     """
     about = _json(run / DESCRIPTION)
     taxonomies = tuple(t for t in (taxonomy, _classes(about)) if t is not None)
-    steps, recipe = about.get("preprocessing"), about.get("recipe")
+    steps = about.get("preprocessing")
     if isinstance(steps, dict) and steps.get("input", "pattern") != "pattern":
         return TruthTable()
     if found := _read(run / RESULT):
         return TruthTable(found, taxonomies=taxonomies)
-    found = {} if shipped is None else _read(shipped / RESULT)
-    began = isinstance(recipe, dict) and recipe.get("backbone")
-    if found and shipped is not None and shipped.name not in (began, run.resolve().name):
-        found |= {"unseen": []}
-    return TruthTable(found, of_run=False, taxonomies=taxonomies)
+    if shipped is None or not _began_from(shipped, run, about):
+        return TruthTable(taxonomies=taxonomies)
+    return TruthTable(_read(shipped / RESULT), of_run=False, taxonomies=taxonomies)
+
+
+def _began_from(shipped: Path, run: Path, about: dict[str, Any]) -> bool:
+    """Whether a run is the shipped network, or was trained on from it: a recipe may name it whose
+    network is of another kind, which begins from chance."""
+    if run.resolve().name == shipped.name:
+        return True
+    ours, theirs = about.get("recipe"), _json(shipped / DESCRIPTION).get("recipe")
+    if not isinstance(ours, dict) or ours.get("backbone") != shipped.name:
+        return False
+    kind = theirs if isinstance(theirs, dict) else {}
+    return all(ours.get(key) == kind.get(key) for key in ("network", "activation"))
 
 
 def _classes(about: dict[str, Any]) -> Taxonomy | None:

@@ -31,7 +31,7 @@ from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.fields import DETAIL, ListField, explain_items, offer
-from labeler.window.widgets.parts import EmptyState, FoldingRow, label
+from labeler.window.widgets.parts import EmptyState, FoldingRow, label, share
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
 from model.heatmaps.nothing_to_see import no_place
@@ -39,6 +39,10 @@ from model.heatmaps.nothing_to_see import no_place
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
 BEST_ONE = "Best for each class"
+UNTESTED = (
+    "Which form does best for this run is not known:"
+    " Rule check → Test on simulated shots finds out."
+)
 TRAINED = "They come with each training."
 
 
@@ -238,10 +242,12 @@ class InspectView(Tab):
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
-            note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
+            note += f" {coarse_in_words(rows, columns, predictions.seen_by_a_cell)}"
         other = self.shot.other
         if other in heat.offered and other != form:
             note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
+        if not heat.truth.found and len(heat.offered) > 1 and asked.form not in heat.offered:
+            note += f" {UNTESTED}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
@@ -298,6 +304,16 @@ class InspectView(Tab):
             session.heat.show(tile.kind)
         session.cursor.show(tile.row)
         self.label_requested.emit()
+
+
+def coarse_in_words(rows: int, columns: int, seen: float | None) -> str:
+    """What few cells mean, each of which sees that share of the width of the shot."""
+    sees = "more than its own place" if seen is None else f"{share(seen)} of the shot's width"
+    sees = "the whole shot" if seen == 1 else sees
+    return (
+        f"It has only {rows} × {columns} cells, and each sees {sees}: it hints at a region at best,"
+        " never at a ring."
+    )
 
 
 SHOTS = 5

@@ -142,9 +142,7 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
 
 
 def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_named(session, qtbot):
-    found = {"classes": {}, "best": {"Streak": FINE}, "unseen": [], "forms": [FINE]}
-    (session.predictions.run_folder / RESULT).write_text(json.dumps(found))
-    session.heat.look_at_truth()
+    session.heat.truth = TruthTable({"best": {"Streak": FINE}})
     session.heat.show(STREAK)
     assert session.heat.on_pattern((8, 8)) is None
     child = session.heat._child

@@ -443,6 +443,34 @@ def test_each_form_in_the_list_tells_what_it_asks_and_how_well_it_did(shown):
     assert row > 2 * view.form.fontMetrics().height()
 
 
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (None, "and each sees more than its own place: it"),
+        (1.0, "and each sees the whole shot: it"),
+        (0.85, "and each sees .85 of the shot's width: it"),
+    ],
+)
+def test_the_note_says_how_far_the_cells_of_grad_cam_see(shown, seen, says):
+    session, view = shown()
+    session.predictions.of_run.seen_by_a_cell = seen
+    session.display.change(form="paper")
+    view.refresh()
+    assert says in view.note.text()
+
+
+def test_a_run_that_was_not_tested_says_that_no_best_form_is_known(shown):
+    session, view = shown()
+    (session.predictions.run.path.parent / "model.safetensors").write_bytes(b"")
+    session.display.change(form="")
+    assert not session.heat.truth.found
+    view.refresh()
+    assert "Rule check → Test on simulated shots finds out" in view.note.text()
+    session.display.change(form="paper")
+    view.refresh()
+    assert "finds out" not in view.note.text()
+
+
 def test_the_note_speaks_of_both_forms_that_stand_side_by_side(shown):
     session, view = shown()
     keep_second_form(session)

@@ -88,7 +88,8 @@ def test_a_class_without_measured_heat_says_why(tmp_path):
 
 def test_a_run_of_correlation_maps_has_no_table_for_its_heat_has_no_place_on_a_detector(tmp_path):
     run, shipped = put(tmp_path / "run", FOUND), put(tmp_path / "shipped", FOUND)
-    (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "pattern"}}))
+    begun = {"recipe": {"backbone": "shipped"}}
+    (run / "model.json").write_text(json.dumps(begun | {"preprocessing": {"input": "pattern"}}))
     assert table_of(run, shipped).best("Streak") == "paper"
     (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "correlation"}}))
     assert table_of(run, shipped) == TruthTable()
@@ -123,7 +124,9 @@ def test_only_the_lack_of_every_feature_has_no_place_on_the_detector():
 
 
 def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):
-    table = table_of(tmp_path / "run", put(tmp_path / "shipped", FOUND))
+    run = put(tmp_path / "run", {})
+    (run / "model.json").write_text(json.dumps({"recipe": {"backbone": "shipped"}}))
+    table = table_of(run, put(tmp_path / "shipped", FOUND))
     assert table.best("Streak") == "paper"
     assert "for the network that comes with the program" in table.words("Streak", "paper")
     assert table_of(tmp_path / "run").best("Streak") == ""
@@ -205,22 +208,36 @@ def test_a_run_knows_what_its_classes_were_called_before(tmp_path):
     run.mkdir()
     names = {"class_names": ["Streifen", "Leer"]}
     (run / "model.json").write_text(json.dumps(names | {"earlier_names": ["Streak;Line", "Empty"]}))
-    table = table_of(run, put(tmp_path / "shipped", FOUND))
+    table = table_of(put(run, FOUND))
     assert table.best("Streifen") == table.best("Line") == "paper"
     assert "Leer is the lack of every feature" in table.words("Leer", "paper")
     for earlier in ({}, {"earlier_names": 5}, {"earlier_names": ["Streak"]}):
         (run / "model.json").write_text(json.dumps(names | earlier))
-        assert table_of(run, tmp_path / "shipped").best("Streifen") == ""
+        assert table_of(run).best("Streifen") == ""
 
 
-def test_what_the_shipped_network_does_not_find_is_not_said_of_another_network(tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "begun"),
+    [
+        ({"backbone": "shipped", "network": "resnet18"}, True),
+        ({"backbone": "shipped", "network": "vgg16"}, False),
+        ({"backbone": "shipped", "network": "resnet18", "activation": "log"}, False),
+        ({"backbone": "", "network": "resnet18"}, False),
+        ({"backbone": "other", "network": "resnet18"}, False),
+        (None, False),
+    ],
+)
+def test_a_run_that_did_not_begin_from_the_shipped_network_has_not_its_table(
+    tmp_path, recipe, begun
+):
     said = "Round: no form of heat tells more of the network than of the shot."
-    shipped = put(tmp_path / "shipped", FOUND | {"unseen": [said]})
-    run = tmp_path / "run"
+    shipped, run = put(tmp_path / "shipped", FOUND | {"unseen": [said]}), tmp_path / "run"
+    (shipped / "model.json").write_text(json.dumps({"recipe": {"network": "resnet18"}}))
     run.mkdir()
-    for backbone, holds in (("shipped", True), ("", False), ("other", False)):
-        (run / "model.json").write_text(json.dumps({"recipe": {"backbone": backbone}}))
-        table = table_of(run, shipped)
-        assert table.shows_only_shot("Round") == holds
-        assert "the network that comes with the program" in table.words("Streak", "paper")
-    assert table.words("Round", "paper") == "How well this form finds Round was not measured."
+    (run / "model.json").write_text(json.dumps({"recipe": recipe}))
+    table = table_of(run, shipped)
+    assert table.shows_only_shot("Round") == begun
+    assert (table.best("Streak") == "paper") == begun
+    assert ("the network that comes with the program" in table.words("Streak", "paper")) == begun
+    assert ("was not measured" in table.words("Round", "paper")) == (not begun)
+    assert table_of(put(run, FOUND), shipped).best("Streak") == "paper", "its own stands"
