@@ -147,21 +147,22 @@ def table_of(
         return TruthTable()
     if found := _read(run / RESULT):
         return TruthTable(found, taxonomies=taxonomies)
-    if shipped is None or not _began_from(shipped, run, about):
+    if shipped is None or not _began_from(shipped, about):
         return TruthTable(taxonomies=taxonomies)
     return TruthTable(_read(shipped / RESULT), of_run=False, taxonomies=taxonomies)
 
 
-def _began_from(shipped: Path, run: Path, about: dict[str, Any]) -> bool:
+def _began_from(shipped: Path, about: dict[str, Any]) -> bool:
     """Whether a run is the shipped network, or was trained on from it: a recipe may name it whose
     network is of another kind, which begins from chance."""
-    if run.resolve().name == shipped.name:
+    known = _json(shipped / DESCRIPTION)
+    if about.get("sha256", "") == known.get("sha256"):
         return True
-    ours, theirs = about.get("recipe"), _json(shipped / DESCRIPTION).get("recipe")
-    if not isinstance(ours, dict) or ours.get("backbone") != shipped.name:
+    ours, theirs = about.get("recipe"), known.get("recipe")
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
         return False
-    kind = theirs if isinstance(theirs, dict) else {}
-    return all(ours.get(key) == kind.get(key) for key in ("network", "activation"))
+    alike = all(ours.get(key) == theirs.get(key) for key in ("network", "activation"))
+    return alike and ours.get("backbone") == shipped.name
 
 
 def _classes(about: dict[str, Any]) -> Taxonomy | None:

@@ -88,7 +88,8 @@ def test_a_class_without_measured_heat_says_why(tmp_path):
 
 def test_a_run_of_correlation_maps_has_no_table_for_its_heat_has_no_place_on_a_detector(tmp_path):
     run, shipped = put(tmp_path / "run", FOUND), put(tmp_path / "shipped", FOUND)
-    begun = {"recipe": {"backbone": "shipped"}}
+    begun = {"sha256": "0" * 64}
+    (shipped / "model.json").write_text(json.dumps(begun))
     (run / "model.json").write_text(json.dumps(begun | {"preprocessing": {"input": "pattern"}}))
     assert table_of(run, shipped).best("Streak") == "paper"
     (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "correlation"}}))
@@ -125,8 +126,10 @@ def test_only_the_lack_of_every_feature_has_no_place_on_the_detector():
 
 def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):
     run = put(tmp_path / "run", {})
-    (run / "model.json").write_text(json.dumps({"recipe": {"backbone": "shipped"}}))
-    table = table_of(run, put(tmp_path / "shipped", FOUND))
+    shipped = put(tmp_path / "shipped", FOUND)
+    for folder in (run, shipped):  # a run that is the shipped network itself
+        (folder / "model.json").write_text(json.dumps({"sha256": "0" * 64}))
+    table = table_of(run, shipped)
     assert table.best("Streak") == "paper"
     assert "for the network that comes with the program" in table.words("Streak", "paper")
     assert table_of(tmp_path / "run").best("Streak") == ""
