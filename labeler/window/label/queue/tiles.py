@@ -281,7 +281,9 @@ class TileDelegate(QStyledItemDelegate):
                 whole = None if good is None or tile.covered else self.heat(tile, good.shape)
                 if good is not None and whole is not None:
                     lost = lost_share(whole, good)
-                picture = session.display.overlay.shade(picture, heat, fine=fine)
+                picture = session.display.overlay.shade(
+                    picture, heat, fine=fine, shown_in=session.display.screen.colormap
+                )
                 contours = contours_of(heat, good) if session.display.overlay.contours else []
         return image_of(picture), contours, lost
 
