@@ -348,7 +348,7 @@ class FigureButton(QPushButton):
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),
             *(word for form in self.gallery.forms for word in ("--form", form or BEST_WORD)),
-            "--out", str(out),
+            "--out", str(out), "--force",
         ]  # fmt: skip
         done = f"The figure is in {out}."
         self.short_job.start(arguments, "drawing", lambda item: session.noted.emit("info", done))
