@@ -210,13 +210,14 @@ class Heat(SessionPart):
         return " · ".join(filter(None, parts))
 
     def doubt(self, asked: Asked) -> str:
-        """That the run does not predict the class, whose heat looks like that of a sure one; else
-        ''."""
+        """That the run by itself, whose heat it is, does not predict the class, though suggestions
+        may; else ''."""
         run = self.predictions.of_run
         if run.likely()[asked.row, asked.kind]:
             return ""
         name = "" if asked.against is None else f"{self.labels_of_classes[asked.kind]} "
-        return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
+        likely = float(run.probabilities[asked.row, asked.kind])
+        return f"{name}not predicted by {run.name} (p {likely:.2f})"
 
     def no_more(self, asked: Asked) -> str:
         """What heat of the class tells, where no form tells more than the shot; else ''."""

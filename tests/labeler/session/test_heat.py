@@ -242,7 +242,7 @@ def test_heat_of_a_class_that_is_not_predicted_says_so(session):
     assert "not predicted" not in session.heat.caption()
     session.predictions.of_run.probabilities[0, STREAK] = 0.03
     session.predictions.of_run.decided[0, STREAK] = False
-    assert "Streak · not predicted (p 0.03) · " in session.heat.caption()
+    assert "Streak · not predicted by run 1 (p 0.03) · " in session.heat.caption()
 
 
 def test_the_answer_of_a_child_that_was_let_go_is_never_shown(session, qtbot):
