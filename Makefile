@@ -71,7 +71,7 @@ clean:
 # The pictures of the README, taken of the real window on the demo project; heat on its shots, by the
 # network that ships.
 FIGURE = $(BIN)/python -m labeler figure resources/backbones/helium-resnet18 --file $(DEMO)-shots.h5 \
-    --class Streak --class Bent --dpi 130
+    --class Streak --class Bent --dpi 130 --force
 pictures: install
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO) --pictures
 	mkdir -p resources/screens

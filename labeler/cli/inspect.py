@@ -61,7 +61,7 @@ def _add_figure(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="OUT")
     parser.add_argument("--group", choices=GROUPS, default="hits", help="default: hits")
-    parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--per-class", type=count, default=5, metavar="N", help="default: 5")
     parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
     parser.add_argument(
@@ -71,6 +71,7 @@ def _add_figure(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_figure)
 
@@ -161,6 +162,8 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     from model.runs.recipes import shipped_network
 
     listen()
+    if args.out.exists() and not args.force:
+        raise InputError("is already there", file=args.out, mend="Use --force to replace it.")
     run, table, preparation = _run_and_table(args.target, args.file)
     rows = _rows(args.shots) if args.shots else None
     request = FigureRequest(
@@ -212,7 +215,7 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
         not args.no_occlusion,
     )  # fmt: skip
     run, preparation = run_for(args.file, args.run_folder)
-    truth = table_of(run, shipped_network())
+    truth = table_of(run, shipped_network(), table.taxonomy)
     yield from measure(table, run, study, args.out, stop, preparation, truth)
 
 

@@ -144,7 +144,8 @@ class HeatServer:
         for ours, theirs in place.items():
             peak = float(found.values[theirs].max())
             none = "" if peak > 0 else HEAT_FORMS[request.form].none
-            says[ours] = self.explainer.nothing_to_see(read, 0, theirs) or none
+            nothing = self.explainer.nothing_to_see(read, 0, theirs, self.source.taxonomy)
+            says[ours] = nothing or none
             if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
         field, box = self.reader.placed(read.seen[0], found.box)

@@ -63,8 +63,9 @@ class RunPredictions(Predictions):
     never learnt (their probability is 0), while one that it learnt and that there is no more is
     left out; `readable` (N,) False for shots that it could not read;
     `role` (N,) as written; `fields` (N, 4), the part of each shot that it saw as fractions, None in
-    files that say it of the first source only; `input` what it looks at: the pattern, or its
-    correlation map; `run` and `recipe` by name.
+    files that say it of the first source only; `seen_by_a_cell`, the width of what a cell of a
+    heatmap can see, as a share of that, None where it is not written; `input` what it looks at:
+    the pattern, or its correlation map; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -120,6 +121,8 @@ class RunPredictions(Predictions):
         cells = np.array(file.attrs.get("cells", field), float)
         first, last = np.tile(field[:2], 2), np.tile(field[2:], 2)
         self._cells_box = _box((cells - first) / (last - first))
+        seen = float(file.attrs.get("seen_by_a_cell", 0))
+        self.seen_by_a_cell = seen if 0 < seen <= 1 else None
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         if not np.isfinite(self._shift).all():
             raise ValueError("shifts that are no numbers")

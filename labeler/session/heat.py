@@ -21,9 +21,10 @@ from labeler.session.display import Display
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.suggestions import Suggestions
-from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
-from model.heatmaps.geometry import EVEN, detector, enlarge, is_even
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, no_place, table_of
+from model.heatmaps.forms import BEST, HEAT_FORMS
+from model.heatmaps.geometry import detector, enlarge, is_even
+from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
+from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
@@ -209,13 +210,14 @@ class Heat(SessionPart):
         return " · ".join(filter(None, parts))
 
     def doubt(self, asked: Asked) -> str:
-        """That the run does not predict the class, whose heat looks like that of a sure one; else
-        ''."""
+        """That the run by itself, whose heat it is, does not predict the class, though suggestions
+        may; else ''."""
         run = self.predictions.of_run
         if run.likely()[asked.row, asked.kind]:
             return ""
         name = "" if asked.against is None else f"{self.labels_of_classes[asked.kind]} "
-        return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
+        likely = float(run.probabilities[asked.row, asked.kind])
+        return f"{name}not predicted by {run.name} (p {likely:.2f})"
 
     def no_more(self, asked: Asked) -> str:
         """What heat of the class tells, where no form tells more than the shot; else ''."""
@@ -293,16 +295,13 @@ class Heat(SessionPart):
         run, form = self.predictions.of_run, self.form_of(asked)
         name = self.labels_of_classes[asked.kind]
         if not run.readable[asked.row]:
-            return "The network could not read this shot."
+            return UNREAD
         if not run.known[asked.kind]:
             return f"The network never learnt {name}."
-        if why := no_place(name, self.require().taxonomy):
-            return why
-        if self._is_even(asked.row):
-            return EVEN
         likely = float(run.probabilities[asked.row, asked.kind])
-        if likely < UNSEEN and not run.decided[asked.row, asked.kind]:
-            return f"The network sees no {name} in this shot (p {likely:.3f}): nothing to explain."
+        decided, even = bool(run.decided[asked.row, asked.kind]), self._is_even(asked.row)
+        if why := nothing_to_see(name, likely, decided, even, self.require().taxonomy):
+            return why
         if HEAT_FORMS[form].stored:
             if run.trouble:
                 return run.trouble

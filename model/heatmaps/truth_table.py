@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.errors import InputError
+from model.heatmaps.nothing_to_see import no_place
+from model.taxonomy.taxonomy import Taxonomy, place_among
 
 RESULT = "truth.json"
 """In the folder of a run."""
@@ -27,33 +28,21 @@ PLACE = {
 """Question of the benchmark -> what a form's numbers mean."""
 DESCRIPTION = "model.json"
 """In the folder of a run: what its network looks at."""
-EMPTY = "Empty"
-"""The class of shots that show nothing."""
 NO_MORE = "no form of heat tells more of the network than of the shot."
 """Of a class for which no form scores higher than on a network that learnt nothing."""
 NO_MORE_SHORT = "only the shot"
 """The same in the few letters below a picture."""
 
 
-def no_place(name: str, taxonomy: Taxonomy | None = None) -> str:
-    """Why nothing on the detector makes a class, so that it has no heat, in a sentence; else ''.
-
-    taxonomy: in which the class may have another name by now.
-    """
-    if plain(name) != plain(EMPTY if taxonomy is None else taxonomy.now(EMPTY)):
-        return ""
-    return f"{name} is the lack of every feature: nothing on the detector makes it."
-
-
 @dataclass(frozen=True)
 class TruthTable:
     """What was measured of one network; empty where nothing was. `of_run`: of the run itself, else
     of the network that comes with the program. Classes are found as labels are, whatever the
-    spelling: Newton rings is Newton Rings; with a taxonomy, by what they are called there now."""
+    spelling: Newton rings is Newton Rings; and by what taxonomies say that they were called."""
 
     found: dict[str, Any] = field(default_factory=dict)
     of_run: bool = True
-    taxonomy: Taxonomy | None = field(default=None, compare=False)
+    taxonomies: tuple[Taxonomy, ...] = field(default=(), compare=False)
 
     def best(self, name: str) -> str:
         """The form that did best for a class; '' where none was measured for it."""
@@ -96,25 +85,19 @@ class TruthTable:
         if said := self._said_of(name):
             whose = "" if self.of_run else ", with the network that comes with the program,"
             return f"For {name}{whose} {said}"
-        return no_place(name, self.taxonomy)
+        return no_place(name, *self.taxonomies)
 
     def _said_of(self, name: str) -> str:
         """The sentence on a class that has no form that did best, without its name; else ''."""
-        sentences = (str(sentence).rpartition(": ") for sentence in self.found.get("unseen", ()))
-        return next((said for of, _, said in sentences if self._now(of) == plain(name)), "")
+        parted = [str(sentence).rpartition(": ") for sentence in self.found.get("unseen", ())]
+        place = place_among([of for of, *_ in parted], name, *self.taxonomies)
+        return parted[place][-1] if place >= 0 else ""
 
     def _spelt(self, name: str) -> str:
         """A class as the table spells it."""
-        return self._spellings.get(plain(name), name)
-
-    @cached_property
-    def _spellings(self) -> dict[str, str]:
         known = (*self.found.get("classes", ()), *self.found.get("best", ()))
-        return {self._now(name): name for name in known}
-
-    def _now(self, name: str) -> str:
-        """A class of the table, plainly, as it is called now."""
-        return plain(name if self.taxonomy is None else self.taxonomy.now(name))
+        place = place_among(known, name, *self.taxonomies)
+        return known[place] if place >= 0 else name
 
 
 def _said(question: str, measured: dict[str, Any], form: str) -> str:
@@ -151,23 +134,43 @@ def is_result(path: Path) -> bool:
 def table_of(
     run: Path, shipped: Path | None = None, taxonomy: Taxonomy | None = None
 ) -> TruthTable:
-    """The table of a run; where it was not measured, that of the shipped network, and of this what
-    it found alone where the run did not begin from that network: what one network does not find,
-    another one may. Empty for a run of correlation maps, whose heat has no place on the detector.
+    """The table of a run; where it was not measured, that of the shipped network if it began from
+    that one, else none: what one network does, another one may not. Empty too for a run of
+    correlation maps, whose heat has no place on the detector.
 
-    taxonomy: by whose names classes are asked for.
+    taxonomy: by whose names classes are asked for; the run knows its own ones from before.
     """
     about = _json(run / DESCRIPTION)
-    steps, recipe = about.get("preprocessing"), about.get("recipe")
+    taxonomies = tuple(t for t in (taxonomy, _classes(about)) if t is not None)
+    steps = about.get("preprocessing")
     if isinstance(steps, dict) and steps.get("input", "pattern") != "pattern":
         return TruthTable()
     if found := _read(run / RESULT):
-        return TruthTable(found, taxonomy=taxonomy)
-    found = {} if shipped is None else _read(shipped / RESULT)
-    began = isinstance(recipe, dict) and recipe.get("backbone")
-    if found and shipped is not None and shipped.name not in (began, run.resolve().name):
-        found |= {"unseen": []}
-    return TruthTable(found, of_run=False, taxonomy=taxonomy)
+        return TruthTable(found, taxonomies=taxonomies)
+    if shipped is None or not _began_from(shipped, about):
+        return TruthTable(taxonomies=taxonomies)
+    return TruthTable(_read(shipped / RESULT), of_run=False, taxonomies=taxonomies)
+
+
+def _began_from(shipped: Path, about: dict[str, Any]) -> bool:
+    """Whether a run is the shipped network, or was trained on from it: a recipe may name it whose
+    network is of another kind, which begins from chance."""
+    known = _json(shipped / DESCRIPTION)
+    if about.get("sha256", "") == known.get("sha256"):
+        return True
+    ours, theirs = about.get("recipe"), known.get("recipe")
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        return False
+    alike = all(ours.get(key) == theirs.get(key) for key in ("network", "activation"))
+    return alike and ours.get("backbone") == shipped.name
+
+
+def _classes(about: dict[str, Any]) -> Taxonomy | None:
+    """The classes of a run by its description; None where that is damaged."""
+    try:
+        return Taxonomy.of_names(about["class_names"], about.get("earlier_names") or ())
+    except (InputError, KeyError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _read(path: Path) -> dict[str, Any]:

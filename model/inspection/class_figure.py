@@ -17,14 +17,15 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST, HEAT_FORMS
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, no_place
+from model.heatmaps.nothing_to_see import no_place
+from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import place_among
 
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5
@@ -86,6 +87,7 @@ def draw(
     read = reader.read(table, wanted, named=rows is not None)
     explainer = Explainer(reader)
     truth = truth or TruthTable()
+    taxonomies = (table.taxonomy, reader.about.taxonomy)
     forms = {name: _forms(request.forms, name, truth) for name in request.classes}
     drawn, shown = [], {}
     for asked, name, kind in (
@@ -94,7 +96,7 @@ def draw(
         for name, kind in zip(request.classes, kinds, strict=True)
         if number < len(forms[name])
     ):
-        label, form = _label_column(table, name), asked[0]
+        label, form = place_among(table.class_names, name, *taxonomies), asked[0]
         places = (
             _ordered(read, wanted)
             if rows is not None
@@ -103,7 +105,7 @@ def draw(
         shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
-        words = "" if no_place(name, table.taxonomy) else HEAT_FORMS[form].short
+        words = "" if no_place(name, *taxonomies) else HEAT_FORMS[form].short
         if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
             words += f"\n{fill(f'heat shows {NO_MORE_SHORT}', TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
@@ -123,13 +125,6 @@ def _forms(wanted: Sequence[str], name: str, truth: TruthTable) -> list[tuple[st
         others = [f for f in fine if f != form] if named == BEST and form in fine else []
         found.setdefault(form, (form, *others))
     return list(found.values())
-
-
-def _label_column(table: ShotTable, name: str) -> int:
-    """The column of a class among the labels, whatever its spelling; -1 where there is none."""
-    now = name if table.taxonomy is None else table.taxonomy.now(name)
-    same = (c for c, own in enumerate(table.class_names) if plain(own) == plain(now))
-    return next(same, -1)
 
 
 def _ordered(read: ReadShots, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
@@ -171,7 +166,7 @@ def _shot(
     row, reader = int(read.rows[place]), explainer.reader
     ((_, counts, mask),) = table.iter_shots([row])
     target = explainer.targets([reader.names[kind]])
-    why = explainer.nothing_to_see(read, place, kind)
+    why = explainer.nothing_to_see(read, place, kind, table.taxonomy)
     heat, instead = None, ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]

@@ -22,7 +22,8 @@ from model.errors import InputError, parsed_json, text_of
 from model.events import Event, Stop, event, never
 from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
 from model.heatmaps.geometry import ALARM, Heat, detector, lost_share, outside
-from model.heatmaps.truth_table import TruthTable, no_place
+from model.heatmaps.nothing_to_see import no_place
+from model.heatmaps.truth_table import TruthTable
 from model.inspection.heat import Cells, Explainer
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
@@ -84,7 +85,8 @@ def measure(
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
         raise InputError("faithfulness is about places on the detector", mend=mend)
-    names = study.classes or [n for n in reader.names if not no_place(n, table.taxonomy)]
+    known = (table.taxonomy, reader.about.taxonomy)
+    names = study.classes or [n for n in reader.names if not no_place(n, *known)]
     best = (truth or TruthTable()).best
     kinds = [reader.index(name, table.taxonomy) for name in names]
     yield event("progress", what="reading shots", done=0, total=1)

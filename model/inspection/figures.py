@@ -115,18 +115,21 @@ def colours(name: str) -> Any:
 
 
 def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.uint8]:
-    """(y, x, 3) the shot on a log scale from its 1st to its 99.9th percentile, dimmed by heat."""
+    """(y, x, 3) the shot on a log scale from its 1st to its 99.9th percentile, faint where there is
+    no heat: black, or in a colormap whose zero is light, like that."""
     counts = np.asarray(shot.counts, np.float64)
     good = np.isfinite(counts) if shot.mask is None else np.isfinite(counts) & shot.mask
     logs = np.log1p(np.clip(np.where(good, counts, 0), 0, None))
     low, high = np.percentile(logs[good], (1, 99.9)) if good.any() else (0.0, 1.0)
     scaled = np.clip((logs - low) / max(high - low, 1e-12), 0, 1)
     coloured = colours(colormap)(scaled, bytes=True)[..., :3]
-    coloured[~good] = 0
+    zero = colours(colormap)(0.0, bytes=True)[:3]
+    nothing = np.asarray(zero if np.mean(zero) > 127 else (0, 0, 0), np.float64)
+    coloured[~good] = nothing
     if shot.heat is None:
         return np.asarray(coloured, np.uint8)
-    share = 1 - strength * (1 - shot.heat)
-    return np.asarray(coloured * share[..., None] + 0.5, np.uint8)
+    share = (1 - strength * (1 - shot.heat))[..., None]
+    return np.asarray(coloured * share + nothing * (1 - share) + 0.5, np.uint8)
 
 
 def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], across: int) -> Any:

@@ -31,17 +31,19 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from model.errors import InputError
-from model.heatmaps.forms import HEAT_FORMS, UNSEEN
-from model.heatmaps.geometry import EVEN, FULL_FIELD, Box, Heat, enlarge, is_even
+from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, is_even
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
-from model.heatmaps.truth_table import no_place
+from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
 from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
 from model.inspection.perturbed_shots import PreparedShots, Reader, ReadShots
 from model.networks.architectures import Network
 from model.prediction.batches import PooledHead
 from model.taxonomy.decoding import sigmoid
+from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 Point = tuple[float, float]
 AXES, SECTORS = 6, 8
 """They overlap, each fading out where the next one is full."""
@@ -91,16 +93,16 @@ class Explainer:
         call of the network: many at once take less time."""
         _check(form, self.reader)
         logs, good, centre = _logs(shots, shot)
-        variants = VARIANTS[form](logs, good, centre) if form in VARIANTS else ()
+        variants = COMPUTED[form].asked(logs, good, centre) if form in COMPUTED else ()
         found = self._features(np.stack([logs, *variants]))
         return found[:1], self._from_features(found[1:])
 
     def answers(self, shots: PreparedShots, shot: int, form: str) -> Floats:
         """(n, C) the logits that a form compares; none for one that is stored."""
         _check(form, self.reader)
-        if form not in VARIANTS:
+        if form not in COMPUTED:
             return np.zeros((0, len(self.reader.names)), np.float32)
-        return self._logits(VARIANTS[form](*_logs(shots, shot)))
+        return self._logits(COMPUTED[form].asked(*_logs(shots, shot)))
 
     def cells(
         self,
@@ -122,10 +124,9 @@ class Explainer:
                 found[form] = self._gradcam(read, shot, targets, form)
                 continue
             logits = said[form] if form in said else self.answers(read, shot, form)
-            judge = self._directions if form == "directions" else self._repeated
             evidence = self._odds(logits) @ targets.T
             whole = self._odds(read.logits[shot : shot + 1])[0] @ targets.T
-            values = judge(read, shot, evidence, whole)
+            values = COMPUTED[form].heat(*_logs(read, shot), evidence, whole)
             found[form] = Cells(values, FULL_FIELD)
         return found
 
@@ -140,19 +141,17 @@ class Explainer:
             for form, c in self.cells(read, shot, targets, forms).items()
         }
 
-    def nothing_to_see(self, read: ReadShots, shot: int, kind: int) -> str:
-        """Why heat of a class on a shot would be noise; empty where it would not."""
-        if why := no_place(self.reader.names[kind]):
-            return why
-        if is_even(read.squares[shot], read.good[shot]):
-            return EVEN
+    def nothing_to_see(
+        self, read: ReadShots, shot: int, kind: int, taxonomy: Taxonomy | None = None
+    ) -> str:
+        """Why heat of a class on a shot would be noise; empty where it would not. taxonomy: in
+        which the class may have another name, as in the run itself."""
         if not np.isfinite(read.logits[shot]).all():
-            return "The network cannot read this shot."
+            return UNREAD
         said = float(self.reader.about.probabilities(read.logits[shot : shot + 1])[0, kind])
-        if said < UNSEEN and not read.decided[shot, kind]:
-            name = self.reader.names[kind]
-            return f"The network sees no {name} in this shot (p {said:.3f}): nothing to explain."
-        return ""
+        even = is_even(read.squares[shot], read.good[shot])
+        name, decided = self.reader.names[kind], bool(read.decided[shot, kind])
+        return nothing_to_see(name, said, decided, even, self.reader.about.taxonomy, taxonomy)
 
     # -- forms -------------------------------------------------------------------------------------
 
@@ -162,21 +161,6 @@ class Explainer:
         features = read.features[shot : shot + 1]
         found = through_pooled_linear_head(features, weight, logits, form).values[0]  # type: ignore[arg-type]
         return Cells(np.maximum(found, 0).astype(np.float32), self.reader.cells)
-
-    def _directions(self, read: ReadShots, shot: int, said: Floats, whole: Floats) -> Floats:
-        """(m, g, g) with cells of CELL pixels; said (1 + AXES, m) as of `_lines`, whole (m,)."""
-        logs, good, centre = _logs(read, shot)
-        depends = 1 - sigmoid(said[0]) / sigmoid(whole)
-        difference = logs - _twin(logs, good, centre)
-        return _laid_out(said[1:] - said[0], depends, difference, good, centre, axes)
-
-    def _repeated(self, read: ReadShots, shot: int, said: Floats, whole: Floats) -> Floats:
-        """(m, g, g) with cells of CELL pixels; said (SECTORS, m) as of `repeated`."""
-        logs, good, centre = _logs(read, shot)
-        likely = sigmoid(said)
-        depends = 1 - likely.min(0) / likely.max(0)
-        glow = np.log1p(np.maximum(envelope(np.expm1(logs), good, centre), 0))
-        return _laid_out(said - said.min(0), depends, logs - glow, good, centre, sectors)
 
     # -- the network -------------------------------------------------------------------------------
 
@@ -215,7 +199,7 @@ def _laid_out(
     evidence: Floats,
     depends: npt.NDArray[np.floating],
     difference: Floats,
-    good: npt.NDArray[np.bool_],
+    good: Flags,
     centre: Point,
     parts: Callable[[tuple[int, ...], Point], Floats],
 ) -> Floats:
@@ -234,13 +218,13 @@ def _laid_out(
     return np.asarray(heat, np.float32)
 
 
-def _lines(logs: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+def _lines(logs: Floats, good: Flags, centre: Point) -> Floats:
     """(1 + AXES, y, x): the twin of a shot (y, x), and each line of the shot alone on it."""
     twin = _twin(logs, good, centre)
     return np.stack([twin, *(each * logs + (1 - each) * twin for each in axes(logs.shape, centre))])
 
 
-def _twin(logs: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+def _twin(logs: Floats, good: Flags, centre: Point) -> Floats:
     return np.log1p(ring_medians(np.expm1(logs), good, centre))
 
 
@@ -263,7 +247,7 @@ def _fans(shape: tuple[int, ...], centre: Point, count: int, turn: float) -> Flo
     return np.maximum(1 - away / step, 0).astype(np.float32)
 
 
-def repeated(values: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+def repeated(values: Floats, good: Flags, centre: Point) -> Floats:
     """(SECTORS, y, x): of values (y, x) each sector about a centre, repeated all around by
     reflection. Where the pixel that would be repeated is not good, the value stays."""
     at = _reflections((values.shape[0], values.shape[1]), centre)
@@ -284,14 +268,39 @@ def _reflections(shape: tuple[int, int], centre: Point) -> npt.NDArray[np.float6
     return np.stack([centre[0] + radius * np.sin(inside), centre[1] + radius * np.cos(inside)])
 
 
-VARIANTS: dict[str, Callable[[Floats, npt.NDArray[np.bool_], Point], Floats]] = {
-    "directions": _lines,
-    "repeated": repeated,
+def _by_directions(logs: Floats, good: Flags, centre: Point, said: Floats, whole: Floats) -> Floats:
+    """said (1 + AXES, m) as of `_lines`."""
+    depends = 1 - sigmoid(said[0]) / sigmoid(whole)
+    difference = logs - _twin(logs, good, centre)
+    return _laid_out(said[1:] - said[0], depends, difference, good, centre, axes)
+
+
+def _by_repeated(logs: Floats, good: Flags, centre: Point, said: Floats, whole: Floats) -> Floats:
+    """said (SECTORS, m) as of `repeated`."""
+    likely = sigmoid(said)
+    depends = 1 - likely.min(0) / likely.max(0)
+    glow = np.log1p(np.maximum(envelope(np.expm1(logs), good, centre), 0))
+    return _laid_out(said - said.min(0), depends, logs - glow, good, centre, sectors)
+
+
+@dataclass(frozen=True)
+class ComputedForm:
+    """`asked`: what the network is asked about: logs (y, x), good, centre -> (n, y, x). `heat`: the
+    same, the log-odds (n, m) of these for m targets, and (m,) of the shot itself -> (m, g, g) with
+    cells of CELL pixels."""
+
+    asked: Callable[[Floats, Flags, Point], Floats]
+    heat: Callable[[Floats, Flags, Point, Floats, Floats], Floats]
+
+
+COMPUTED: dict[str, ComputedForm] = {
+    "directions": ComputedForm(_lines, _by_directions),
+    "repeated": ComputedForm(repeated, _by_repeated),
 }
-"""Form -> what the network is asked about: logs (y, x), good, centre -> (n, y, x)."""
+"""By the names of `HEAT_FORMS`; the other forms are Grad-CAM++'s."""
 
 
-def _logs(read: PreparedShots, shot: int) -> tuple[Floats, npt.NDArray[np.bool_], Point]:
+def _logs(read: PreparedShots, shot: int) -> tuple[Floats, Flags, Point]:
     """Logarithms of the counts of a shot, its good pixels, and its centre."""
     centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
     logs = np.log1p(np.maximum(read.squares[shot], 0)).astype(np.float32)

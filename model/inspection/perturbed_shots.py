@@ -25,7 +25,7 @@ from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.taxonomy import Taxonomy, place_among
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -96,13 +96,12 @@ class Reader:
 
     def index(self, name: str, taxonomy: Taxonomy | None = None) -> int:
         """Position of a class, whatever its spelling; InputError for one that the network does not
-        know. taxonomy: in which it may have another name by now."""
-        now = (lambda name: name) if taxonomy is None else taxonomy.now
-        for place, own in enumerate(self.names):
-            if plain(now(own)) == plain(now(name)):
-                return place
-        mend = f"It knows {', '.join(self.names)}."
-        raise InputError(f"the network has no class {name!r}", mend=mend)
+        know. taxonomy: in which it may have another name, as in the run itself."""
+        place = place_among(self.names, name, self.about.taxonomy, taxonomy)
+        if place < 0:
+            mend = f"It knows {', '.join(self.names)}."
+            raise InputError(f"the network has no class {name!r}", mend=mend)
+        return place
 
     def read(self, table: ShotTable, rows: npt.ArrayLike, *, named: bool = False) -> ReadShots:
         """Read some shots; those that cannot be read are left out, in the order of the rows.

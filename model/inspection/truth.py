@@ -155,8 +155,8 @@ def measure(
         raise InputError("truth is about places on the detector", mend=mend)
     for name in study.classes:
         reader.index(name)
-    wanted = study.classes or reader.names
-    known = {name: cause for name in wanted if (cause := cause_of(name)) is not None}
+    wanted, taxonomy = study.classes or reader.names, reader.about.taxonomy
+    known = {name: cause for name in wanted if (cause := cause_of(name, taxonomy)) is not None}
     if not known:
         mend = f"Classes with a known cause are: {', '.join(CAUSES)}."
         raise InputError("the simulator knows no cause of these classes", mend=mend)
@@ -379,7 +379,7 @@ def _result(
     found: dict[str, dict[str, Any]] = {}
     for name in wanted:
         if name not in asked:
-            unseen.append(why_no_cause(name))
+            unseen.append(why_no_cause(name, reader.about.taxonomy))
             continue
         first = next(iter(asked[name].values()))
         if not first.cases:

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from model.heatmaps.truth_table import no_place
+from model.heatmaps.nothing_to_see import no_place
 from model.simulate.detector import Detector, directions, expose
 from model.simulate.draw import draw
 from model.simulate.labels import LabelSet, geometry_of, real_sets
 from model.simulate.scattering import wavelength_nm
 from model.simulate.scene import Scene, intensity
 from model.simulate.shapes import Body
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import Taxonomy, place_among
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -112,17 +112,17 @@ CAUSES: dict[str, Cause] = {
 """Of the simulator's classes."""
 
 
-def why_no_cause(name: str) -> str:
-    """Why a class has no place on the detector, in a sentence."""
-    return no_place(name) or f"{name}: the simulator knows no place on the detector that makes it."
+def why_no_cause(name: str, *taxonomies: Taxonomy | None) -> str:
+    """Why a class has no place on the detector, in a sentence; taxonomies: as for `cause_of`."""
+    unknown = f"{name}: the simulator knows no place on the detector that makes it."
+    return no_place(name, *taxonomies) or unknown
 
 
-def cause_of(name: str) -> tuple[str, Cause] | None:
-    """The simulator's name and the cause of a class of any taxonomy, by its name; None for others.
-
-    Spelling counts no more than it does for labels: Newton rings is Newton Rings.
-    """
-    return next(((n, c) for n, c in CAUSES.items() if plain(n) == plain(name)), None)
+def cause_of(name: str, *taxonomies: Taxonomy | None) -> tuple[str, Cause] | None:
+    """The simulator's name and the cause of a class of any taxonomy, by its name or what it was
+    called before, see `place_among`; None for others."""
+    place = place_among([*CAUSES], name, *taxonomies)
+    return [*CAUSES.items()][place] if place >= 0 else None
 
 
 def cases(name: str, question: Question, seed: int, size: int = 224) -> Iterator[Case]:

@@ -7,6 +7,8 @@ seventh. Knows layers only; nothing of classes or shots.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 
 from model.networks.architectures import Network
@@ -22,15 +24,30 @@ def cell_box(network: Network, size: int, grid: tuple[int, int], layers: int | N
     layers: of the maps after this many children of the body; the last ones where None.
     """
     centre, step = 0.5, 1.0
-    for name, layer in network.body[:layers].named_modules():
-        if "shortcut" in name or not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-            continue
-        side, stride, padding = (_one(v) for v in (layer.kernel_size, layer.stride, layer.padding))
+    for side, stride, padding in _main_path(network, layers):
         centre += ((side - 1) / 2 - padding) * step
         step *= stride
     start = (centre - step / 2) / size
     y1, x1 = (start + n * step / size for n in grid)
     return start, start, y1, x1
+
+
+def seen_by_a_cell(network: Network, size: int) -> float:
+    """The width of what a cell of the last maps can see, as a share of a size × size input; 1
+    where that is all of it."""
+    seen, step = 1.0, 1.0
+    for side, stride, _ in _main_path(network):
+        seen += (side - 1) * step
+        step *= stride
+    return min(seen / size, 1.0)
+
+
+def _main_path(network: Network, layers: int | None = None) -> Iterator[tuple[float, float, float]]:
+    """Side, stride and padding of each layer that looks at neighbours, without shortcuts."""
+    for name, layer in network.body[:layers].named_modules():
+        if "shortcut" in name or not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            continue
+        yield _one(layer.kernel_size), _one(layer.stride), _one(layer.padding)
 
 
 def _one(value: object) -> float:

@@ -18,7 +18,7 @@ from model.events import Event, Stop, event, never
 from model.heatmaps.geometry import Box, within
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
-from model.networks.receptive_field import cell_box
+from model.networks.receptive_field import cell_box, seen_by_a_cell
 from model.preprocessing.count_scale import FileScale, doubts_in_words, pixels_of
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
@@ -160,7 +160,8 @@ def attributes_of(
     cells = cell_box(network, about.preprocessing.size, grid)
     first = table.sources[0]
     described = describe(about, run.resolve().name, first.shape, cells, first.geometry.centre)
-    return described | {"fingerprint": table.fingerprint}
+    seen = seen_by_a_cell(network, about.preprocessing.size)
+    return described | {"seen_by_a_cell": seen, "fingerprint": table.fingerprint}
 
 
 def describe(

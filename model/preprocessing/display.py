@@ -116,18 +116,26 @@ class Overlay:
     """Of heat, one of `model.heatmaps.forms`; '': that which did best for the class."""
 
     def shade(
-        self, picture: Picture, heat: npt.NDArray[np.float32], *, fine: bool = False
+        self,
+        picture: Picture,
+        heat: npt.NDArray[np.float32],
+        *,
+        fine: bool = False,
+        shown_in: str = COLORMAPS[0],
     ) -> Picture:
-        """The picture (y, x), darker where the heatmap (y, x) in [0, 1] is weak; half as much
-        where it is fine, which would else leave nothing of the shot."""
+        """The picture (y, x), fainter where the heatmap (y, x) in [0, 1] is weak: darker, or in a
+        colormap whose zero is white, whiter; half as much where it is fine, which would else leave
+        nothing of the shot."""
         if not self.transparency or self.strength <= 0:
             return picture
         strength = self.strength * (0.5 if fine else 1)
         share = 1 - strength * (1 - np.clip(np.nan_to_num(heat), 0, 1))
         light = (share * 256).astype(np.uint32)
-        red_blue = ((picture & 0xFF00FF) * light[..., :] >> 8) & 0xFF00FF
-        green = ((picture & 0x00FF00) * light >> 8) & 0x00FF00
-        return np.asarray(np.uint32(0xFF000000) | red_blue | green, np.uint32)
+        turned = np.uint32(0xFFFFFF if colormap(shown_in)[0] == 0xFFFFFFFF else 0)
+        from_zero = picture ^ turned
+        red_blue = ((from_zero & 0xFF00FF) * light >> 8) & 0xFF00FF
+        green = ((from_zero & 0x00FF00) * light >> 8) & 0x00FF00
+        return np.asarray(np.uint32(0xFF000000) | (red_blue | green) ^ turned, np.uint32)
 
 
 def auto_levels(counts: Counts, mask: Mask | None = None) -> tuple[float, float]:

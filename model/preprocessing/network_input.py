@@ -99,11 +99,12 @@ class Preprocessing:
         return self.reduced_with_mask(self.prepare(counts, mask, geometry, pixels))
 
     def brought(self, squares: Counts, found: CountScale | None) -> Counts:
-        """Reduced counts of a file of scale `found`, at the network's scale; 0 where none was
-        seen."""
+        """Reduced counts of a file of scale `found`, at the network's scale, never below 0; 0 where
+        none was seen."""
         if self.scale is None:
             return squares
-        brought: Any = squares if found is None else found.bring(squares, self.scale)
+        given: Any = squares
+        brought: Any = given.clip(min=0) if found is None else found.bring(squares, self.scale)
         seen: Any = (
             np.nan_to_num(brought, posinf=np.inf)
             if isinstance(brought, np.ndarray)

@@ -32,7 +32,7 @@ from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, plain
+from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, Taxonomy, plain
 
 FORMAT = 1
 MOST_SETS, MOST_CHANNELS, LARGEST_SIDE = 1 << MAX_ENUMERATED, 16, 4096
@@ -49,6 +49,8 @@ class Checkpoint:
     recipe: Recipe
     preprocessing: Preprocessing
     channels: int = 1
+    earlier_names: tuple[str, ...] = ()
+    """One a class: what it was called before, parted by ';'; empty: not known, or none was."""
     thresholds: tuple[float, ...] = ()
     """One a class; a probability at or above it speaks for the class."""
     worth: tuple[float, ...] = ()
@@ -73,6 +75,11 @@ class Checkpoint:
     def network(self) -> str:
         """Name of the network."""
         return self.recipe.network
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes, with their earlier names and without rules."""
+        return Taxonomy.of_names(self.class_names, self.earlier_names)
 
     def legal(self) -> npt.NDArray[np.bool_] | None:
         """(L, C) legal label sets, one of which is the answer; None where there are none."""
@@ -127,7 +134,7 @@ class Checkpoint:
         known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
         for key in ("class_names", "thresholds", "legal_sets"):
             known[key] = None if known.get(key) is None else tuple(known[key])
-        for key in ("class_weights", "worth"):  # earlier runs have none
+        for key in ("class_weights", "worth", "earlier_names"):  # earlier runs have none
             known[key] = tuple(known.get(key) or ())
         made = cls(**known)
         if trouble := made._trouble():
@@ -143,6 +150,9 @@ class Checkpoint:
             numbers = np.asarray(getattr(self, name), float)
             if len(numbers) not in (0, c) or not np.isfinite(numbers).all():
                 return f"{name}: not one number for each of {c} classes"
+        known = self.earlier_names
+        if len(known) not in (0, c) or not all(isinstance(n, str) for n in known):
+            return f"earlier_names: not one for each of {c} classes"
         sets = self.legal_sets
         if sets is not None and not (
             len(sets) <= MOST_SETS and all(isinstance(s, int) and 0 <= s < 1 << c for s in sets)  # type: ignore[redundant-expr]

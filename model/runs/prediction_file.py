@@ -16,6 +16,7 @@ Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_
 (pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
 cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive_field`),
+seen_by_a_cell (the width of what each can see, as a share of what the network sees),
 fingerprint, airylabel_version.
 
 The file appears under its name only when it is whole. Its structure is written in HDF5's newer

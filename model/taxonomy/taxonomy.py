@@ -7,9 +7,9 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -125,8 +125,21 @@ class Taxonomy:
         self.names = tuple(c.name for c in classes)
         self._index = {n: i for i, n in enumerate(self.names)}
 
+    @classmethod
+    def of_names(cls, names: Sequence[str], earlier: Sequence[str] = ()) -> Taxonomy:
+        """Classes without rules; `earlier`: what each was called before, as `Class.was`."""
+        known = earlier or [""] * len(names)
+        classes = [Class(name, was=was) for name, was in zip(names, known, strict=True)]
+        return cls("classes", classes, [])
+
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """What each class was called before, as `Class.was`; empty where none had another name."""
+        names = tuple(c.was for c in self.classes)
+        return names if any(names) else ()
 
     def index(self, name: str) -> int:
         """Position of a class; KeyError where there is none."""
@@ -486,6 +499,17 @@ class Taxonomy:
         return np.array([ours[plain(n)] for n in names], np.intp)
 
 
+def place_among(names: Sequence[str], name: str, *taxonomies: Taxonomy | None) -> int:
+    """Place of a class among names, whatever its spelling; -1 where it is not among them.
+
+    taxonomies: each may know it by another name; the first that finds it counts.
+    """
+    ways: list[Callable[[str], str]] = [str, *(t.now for t in taxonomies if t is not None)]
+    places = (i for now in ways for i, n in enumerate(names) if plain(now(n)) == plain(now(name)))
+    return next(places, -1)
+
+
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A class name as it is compared: letters and digits only, without case; where it has none, as
     it stands."""

@@ -313,6 +313,7 @@ class Loop:
         legal = None if sets is None else tuple(int(v) for v in data.taxonomy.pack(sets))
         return Checkpoint(
             class_names=data.table.class_names,
+            earlier_names=data.taxonomy.earlier,
             recipe=self.recipe,
             preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),

@@ -23,7 +23,7 @@ from labeler.window.widgets.tables import TextTable
 from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
 from model.heatmaps.geometry import ALARM
-from model.heatmaps.truth_table import no_place
+from model.heatmaps.nothing_to_see import no_place
 from model.taxonomy.taxonomy import Labels
 
 FILE = "faithfulness.json"

@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidg
 
 from labeler.session.heat import Asked
 from labeler.session.session import Session
-from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
+from labeler.window.label.queue.tiles import GAP, PLAIN, Tile, TileList, below
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
@@ -86,7 +86,7 @@ class ShotPage(QWidget):
             tiles.append(Tile(session.cursor.row, self.kind, against=self.rival))
         covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.cursor.row)
         tiles += [Tile(session.cursor.row, k, covered=True) for k in covered]
-        side, columns = self._side(len(tiles), 2 if paired else 1)
+        side, columns = self._side(tiles, 2 if paired else 1)
         self.tiles.show_tiles(tiles, side)
         self.tiles.across(columns if paired else 0)
         self.check.setEnabled(not self.short_job.is_running and not session.heat.reads_maps)
@@ -165,17 +165,19 @@ class ShotPage(QWidget):
     def _forget(self) -> None:
         self.tiles.delegate.covered.clear()
 
-    def _side(self, count: int, step: int) -> tuple[int, int]:
+    def _side(self, tiles: list[Tile], step: int) -> tuple[int, int]:
         """The largest side with which all tiles fit without scrolling, in a multiple of `step`
         columns, and how many."""
-        room = self.tiles.room()
+        room, needed, count = self.tiles.room(), self.tiles.needed(tiles), len(tiles)
         smallest = theme.grown(SMALLEST)  # its words are as large as other letters
         most = room.width() // (smallest + GAP) // step * step
         best, found = smallest, max(most, step)
-        below = GAP + theme.grown(CAPTION)
         for columns in range(step, count + step, step):
-            rows = -(-count // columns)
-            side = min(room.width() // columns - GAP, room.height() // rows - below)
+            high, wide = room.height() // -(-count // columns) - GAP, room.width() // columns - GAP
+            side = min(wide, high - below(0, wide))
+            words = self.tiles.width_of_words(wide) if step > 1 else side
+            if needed > words:
+                side = min(wide, high - below(needed, words))
             if side > best:
                 best, found = side, columns
         return min(best, LARGEST), found

@@ -31,14 +31,18 @@ from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.fields import DETAIL, ListField, explain_items, offer
-from labeler.window.widgets.parts import EmptyState, FoldingRow, label
+from labeler.window.widgets.parts import EmptyState, FoldingRow, label, share
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
-from model.heatmaps.truth_table import no_place
+from model.heatmaps.nothing_to_see import no_place
 
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
 BEST_ONE = "Best for each class"
+UNTESTED = (
+    "Which form does best for this run is not known:"
+    " Rule check → Test on simulated shots finds out."
+)
 TRAINED = "They come with each training."
 
 
@@ -238,10 +242,12 @@ class InspectView(Tab):
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
-            note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
+            note += f" {coarse_in_words(rows, columns, predictions.seen_by_a_cell)}"
         other = self.shot.other
         if other in heat.offered and other != form:
             note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
+        if not heat.truth.found and len(heat.offered) > 1 and asked.form not in heat.offered:
+            note += f" {UNTESTED}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
@@ -300,6 +306,16 @@ class InspectView(Tab):
         self.label_requested.emit()
 
 
+def coarse_in_words(rows: int, columns: int, seen: float | None) -> str:
+    """What few cells mean, each of which sees that share of the width of the shot."""
+    sees = "more than its own place" if seen is None else f"{share(seen)} of the shot's width"
+    sees = "the whole shot" if seen == 1 else sees
+    return (
+        f"It has only {rows} × {columns} cells, and each sees {sees}: it hints at a region at best,"
+        " never at a ring."
+    )
+
+
 SHOTS = 5
 """Shots in the row, as in the paper's Fig. 5."""
 KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
@@ -332,7 +348,7 @@ class FigureButton(QPushButton):
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),
             *(word for form in self.gallery.forms for word in ("--form", form or BEST_WORD)),
-            "--out", str(out),
+            "--out", str(out), "--force",
         ]  # fmt: skip
         done = f"The figure is in {out}."
         self.short_job.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

@@ -72,6 +72,17 @@ def test_a_figure_is_drawn_of_a_class_and_says_which_shots_it_shows(
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_figure_replaces_nothing_unasked_and_shows_at_least_one_shot(trained, tmp_path, capsys):
+    out = tmp_path / "mine.png"
+    out.write_bytes(b"somebody's")
+    status, said = call(capsys, "figure", trained[0], "--out", out)
+    assert (status, out.read_bytes()) == (1, b"somebody's")
+    assert "mine.png: is already there. Use --force to replace it." in said.err
+    with pytest.raises(SystemExit):
+        call(capsys, "figure", trained[0], "--per-class", "-3", "--out", tmp_path / "a.png")
+    assert "-3 cannot be: give a whole number from 1 up" in capsys.readouterr().err
+
+
 def test_a_shot_for_a_figure_that_is_no_number_is_named(trained, tmp_path, capsys, qapp):
     out = tmp_path / "a.png"
     status, said = call(capsys, "figure", trained[0], "--shots", "3,5-7", "--out", out)

@@ -26,7 +26,7 @@ WRITES = {
     "add-noise": "{shots} --level mean --out {place} --force",
     "gallery": "{shots} --out {place} --force",
     "noise-figure": "{shots} --out {place} --force",
-    "figure": "{run} --file {shots} --class Round --out {place}",
+    "figure": "{run} --file {shots} --class Round --out {place} --force",
     "faithfulness": "{run} {shots} --class Round --shots 1 --no-occlusion --out {place}",
     "export": "{project} --format hdf5 --out {place} --force",
     "side-by-side": "{project} --labels --out {place} --force",

@@ -142,9 +142,7 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
 
 
 def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_named(session, qtbot):
-    found = {"classes": {}, "best": {"Streak": FINE}, "unseen": [], "forms": [FINE]}
-    (session.predictions.run_folder / RESULT).write_text(json.dumps(found))
-    session.heat.look_at_truth()
+    session.heat.truth = TruthTable({"best": {"Streak": FINE}})
     session.heat.show(STREAK)
     assert session.heat.on_pattern((8, 8)) is None
     child = session.heat._child
@@ -244,7 +242,7 @@ def test_heat_of_a_class_that_is_not_predicted_says_so(session):
     assert "not predicted" not in session.heat.caption()
     session.predictions.of_run.probabilities[0, STREAK] = 0.03
     session.predictions.of_run.decided[0, STREAK] = False
-    assert "Streak · not predicted (p 0.03) · " in session.heat.caption()
+    assert "Streak · not predicted by run 1 (p 0.03) · " in session.heat.caption()
 
 
 def test_the_answer_of_a_child_that_was_let_go_is_never_shown(session, qtbot):

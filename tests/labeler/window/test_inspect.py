@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 import pytest
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QImage, QPainter
+from PyQt6.QtGui import QFontMetrics, QImage, QPainter
 from PyQt6.QtWidgets import QStyleOptionViewItem
 
 from labeler.session import heat
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
 from labeler.window.label.pattern.pattern import contours_of
-from labeler.window.label.queue.tiles import GAP, PLAIN, TILE, WORDS, Tile, spoken
+from labeler.window.label.queue.tiles import GAP, PART, PLAIN, TILE, WORDS, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme
@@ -443,6 +443,34 @@ def test_each_form_in_the_list_tells_what_it_asks_and_how_well_it_did(shown):
     assert row > 2 * view.form.fontMetrics().height()
 
 
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (None, "and each sees more than its own place: it"),
+        (1.0, "and each sees the whole shot: it"),
+        (0.85, "and each sees .85 of the shot's width: it"),
+    ],
+)
+def test_the_note_says_how_far_the_cells_of_grad_cam_see(shown, seen, says):
+    session, view = shown()
+    session.predictions.of_run.seen_by_a_cell = seen
+    session.display.change(form="paper")
+    view.refresh()
+    assert says in view.note.text()
+
+
+def test_a_run_that_was_not_tested_says_that_no_best_form_is_known(shown):
+    session, view = shown()
+    (session.predictions.run.path.parent / "model.safetensors").write_bytes(b"")
+    session.display.change(form="")
+    assert not session.heat.truth.found
+    view.refresh()
+    assert "Rule check → Test on simulated shots finds out" in view.note.text()
+    session.display.change(form="paper")
+    view.refresh()
+    assert "finds out" not in view.note.text()
+
+
 def test_the_note_speaks_of_both_forms_that_stand_side_by_side(shown):
     session, view = shown()
     keep_second_form(session)
@@ -647,3 +675,34 @@ def test_words_below_pairs_take_the_room_that_pictures_leave(shown):
     columns = sum(place.top() == places[0].top() for place in places)
     assert places[0].width() - GAP == min(WORDS, found.room().width() // columns - GAP)
     assert places[0].width() - GAP > found.delegate.side + 50
+
+
+@pytest.mark.parametrize("size", [(1280, 700), (1920, 980)])
+@pytest.mark.parametrize("other", ["", "chattopadhay"])
+def test_words_below_a_tile_are_never_cut_where_two_lines_hold_them(shown, size, other):
+    session, view = shown(size=size)
+    keep_second_form(session)
+    unseen = [f"{name}: {NO_MORE}" for name in session.labels.taxonomy.names]
+    session.heat.truth = TruthTable({"unseen": unseen})
+    session.predictions.of_run.decided[:] = True
+    session.predictions.of_run.probabilities[:] = 0.4
+    view.other.activated.emit(max(view.other.findData(other), 0))
+    serve_events()
+    for found in (view.shot.tiles, view.gallery.tiles):
+        if found is view.gallery.tiles:
+            view.show_gallery()
+            serve_events()
+        metrics, delegate = (
+            QFontMetrics(theme.font(found.font().pointSizeF() * 0.92)),
+            found.delegate,
+        )
+        for place, tile in enumerate(tiles(found)):
+            if tile.kind != PLAIN:
+                text, width = (
+                    delegate.words(tile)[0],
+                    found.visualRect(found.model().index(place, 0)).width() - GAP,
+                )
+                assert "only the shot" in text or "no heat" in text
+                lines = delegate._lines(text, metrics, width - 2, width - 2)
+                assert PART.join(lines).replace("…", "") == text, (found.delegate.side, width)
+        assert found.verticalScrollBar().maximum() == 0 or found is view.gallery.tiles

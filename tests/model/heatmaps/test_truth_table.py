@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from model.heatmaps.truth_table import (
-    RESULT,
-    TruthTable,
-    as_markdown,
-    is_result,
-    no_place,
-    table_of,
-)
+from model.heatmaps.nothing_to_see import no_place
+from model.heatmaps.truth_table import RESULT, TruthTable, as_markdown, is_result, table_of
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 from model.taxonomy.taxonomy import Class, Taxonomy
@@ -94,7 +88,9 @@ def test_a_class_without_measured_heat_says_why(tmp_path):
 
 def test_a_run_of_correlation_maps_has_no_table_for_its_heat_has_no_place_on_a_detector(tmp_path):
     run, shipped = put(tmp_path / "run", FOUND), put(tmp_path / "shipped", FOUND)
-    (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "pattern"}}))
+    begun = {"sha256": "0" * 64}
+    (shipped / "model.json").write_text(json.dumps(begun))
+    (run / "model.json").write_text(json.dumps(begun | {"preprocessing": {"input": "pattern"}}))
     assert table_of(run, shipped).best("Streak") == "paper"
     (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "correlation"}}))
     assert table_of(run, shipped) == TruthTable()
@@ -129,7 +125,11 @@ def test_only_the_lack_of_every_feature_has_no_place_on_the_detector():
 
 
 def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):
-    table = table_of(tmp_path / "run", put(tmp_path / "shipped", FOUND))
+    run = put(tmp_path / "run", {})
+    shipped = put(tmp_path / "shipped", FOUND)
+    for folder in (run, shipped):  # a run that is the shipped network itself
+        (folder / "model.json").write_text(json.dumps({"sha256": "0" * 64}))
+    table = table_of(run, shipped)
     assert table.best("Streak") == "paper"
     assert "for the network that comes with the program" in table.words("Streak", "paper")
     assert table_of(tmp_path / "run").best("Streak") == ""
@@ -201,18 +201,46 @@ def test_a_class_is_found_in_the_table_by_what_it_is_called_now(tmp_path):
     assert no_place("Leer", RENAMED).startswith("Leer is the lack of every feature")
     assert not no_place("Leer")
     assert not no_place("Streifen", RENAMED)
+    assert no_place("Leer", None, RENAMED)
     again = Taxonomy("t", [Class("Leer", was="Empty"), Class("Empty")], [])
     assert not no_place("Leer", again)
 
 
-def test_what_the_shipped_network_does_not_find_is_not_said_of_another_network(tmp_path):
-    said = "Round: no form of heat tells more of the network than of the shot."
-    shipped = put(tmp_path / "shipped", FOUND | {"unseen": [said]})
+def test_a_run_knows_what_its_classes_were_called_before(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    for backbone, holds in (("shipped", True), ("", False), ("other", False)):
-        (run / "model.json").write_text(json.dumps({"recipe": {"backbone": backbone}}))
-        table = table_of(run, shipped)
-        assert table.shows_only_shot("Round") == holds
-        assert "the network that comes with the program" in table.words("Streak", "paper")
-    assert table.words("Round", "paper") == "How well this form finds Round was not measured."
+    names = {"class_names": ["Streifen", "Leer"]}
+    (run / "model.json").write_text(json.dumps(names | {"earlier_names": ["Streak;Line", "Empty"]}))
+    table = table_of(put(run, FOUND))
+    assert table.best("Streifen") == table.best("Line") == "paper"
+    assert "Leer is the lack of every feature" in table.words("Leer", "paper")
+    for earlier in ({}, {"earlier_names": 5}, {"earlier_names": ["Streak"]}):
+        (run / "model.json").write_text(json.dumps(names | earlier))
+        assert table_of(run).best("Streifen") == ""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "begun"),
+    [
+        ({"backbone": "shipped", "network": "resnet18"}, True),
+        ({"backbone": "shipped", "network": "vgg16"}, False),
+        ({"backbone": "shipped", "network": "resnet18", "activation": "log"}, False),
+        ({"backbone": "", "network": "resnet18"}, False),
+        ({"backbone": "other", "network": "resnet18"}, False),
+        (None, False),
+    ],
+)
+def test_a_run_that_did_not_begin_from_the_shipped_network_has_not_its_table(
+    tmp_path, recipe, begun
+):
+    said = "Round: no form of heat tells more of the network than of the shot."
+    shipped, run = put(tmp_path / "shipped", FOUND | {"unseen": [said]}), tmp_path / "run"
+    (shipped / "model.json").write_text(json.dumps({"recipe": {"network": "resnet18"}}))
+    run.mkdir()
+    (run / "model.json").write_text(json.dumps({"recipe": recipe}))
+    table = table_of(run, shipped)
+    assert table.shows_only_shot("Round") == begun
+    assert (table.best("Streak") == "paper") == begun
+    assert ("the network that comes with the program" in table.words("Streak", "paper")) == begun
+    assert ("was not measured" in table.words("Round", "paper")) == (not begun)
+    assert table_of(put(run, FOUND), shipped).best("Streak") == "paper", "its own stands"

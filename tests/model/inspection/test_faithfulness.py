@@ -4,6 +4,7 @@ through."""
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -20,6 +21,7 @@ from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
+from model.runs.folder import DESCRIPTION
 from model.shots.table import table_of_file
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
@@ -243,6 +245,25 @@ def test_no_heat_is_drawn_of_empty_and_of_a_class_without_a_good_form_that_is_sa
     assert text.count("no heat: empty is the") == 2
     assert text.count("heat shows only the") == text.count(">Grad-CAM++<") == 1
     assert text.count("stroke-dasharray") == 2 * 3  # of Round
+
+
+def test_a_file_by_our_names_and_a_run_trained_after_renaming_find_each_other(made, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(made / "run", run)
+    about = json.loads((run / DESCRIPTION).read_text("utf-8"))
+    about |= {"class_names": ["Rund", "Streifen", "Leer"]}
+    about |= {"earlier_names": ["Round", "Streak", "Empty"]}
+    (run / DESCRIPTION).write_text(json.dumps(about))
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
+    request = class_figure.FigureRequest(("Streifen", "Streak"), per_class=2)
+    shown = class_figure.draw(table, run, out, request, dpi=40)
+    assert shown["Streifen"] == shown["Streak"]
+    request = class_figure.FigureRequest(("Leer",))
+    class_figure.draw(table, run, out, request, rows=[1])
+    assert "no heat: leer is the" in out.read_text(encoding="utf-8")
+    study = faithfulness.FaithfulnessStudy((), shots=1, occlusion=False)
+    *_, last = faithfulness.measure(table, run, study)
+    assert set(last["classes"]) == {"Rund", "Streifen"}
 
 
 def test_the_share_off_the_detector_is_that_of_the_tiles(made, tmp_path):

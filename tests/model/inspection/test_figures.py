@@ -118,3 +118,14 @@ def test_no_contour_runs_beyond_the_detector():
         points = np.concatenate(lines)
         assert len(points) > 10
         assert np.hypot(*(points - 32).T).max() < 33
+
+
+def test_what_is_cold_or_masked_is_like_no_light_in_a_map_that_runs_from_white():
+    shot = shown()
+    cold = ShownShot(shot.counts, np.zeros_like(shot.heat), shot.mask)
+    for name, nothing in (("viridis", 0), ("gray", 0), ("gray_r", 255)):
+        np.testing.assert_array_equal(picture(cold, name, 1.0), nothing)
+        mask = np.zeros(shot.counts.shape, bool)
+        mask[:9] = True
+        part = picture(ShownShot(shot.counts, None, mask), name, 1.0)
+        np.testing.assert_array_equal(part[9:], nothing)

@@ -24,6 +24,7 @@ from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots.layouts import Geometry
+from model.taxonomy.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -44,11 +45,11 @@ def by_torch():
         yield
 
 
-def save_run(folder, names=NAMES, **steps):
+def save_run(folder, names=NAMES, earlier=(), **steps):
     folder.mkdir()
     torch.manual_seed(3)
     recipe = replace(recipes.named("quick"), size=SIDE, fine_maps=False, **steps)
-    about = Checkpoint(tuple(names), recipe, recipe.preprocessing())
+    about = Checkpoint(tuple(names), recipe, recipe.preprocessing(), earlier_names=earlier)
     checkpoint.save(folder, checkpoint.build(about, "he"), about)
     return folder
 
@@ -108,6 +109,8 @@ def test_a_class_is_found_by_its_name_however_it_is_written():
     assert cause_of("Newton rings")[0] == "Newton Rings"
     assert cause_of("Empty") is None
     assert cause_of("rhombic") is None
+    assert cause_of("Streifen") is None
+    assert cause_of("Streifen", Taxonomy.of_names(["Streifen"], ["Streak"]))[0] == "Streak"
 
 
 # -- scores ----------------------------------------------------------------------------------------
@@ -474,6 +477,21 @@ def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, stre
 def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
     assert "lack of every feature" in why_no_cause("empty")
     assert "no place" in why_no_cause("rhombic")
+
+
+def test_a_run_that_was_trained_after_classes_were_renamed_is_tested_for_their_causes(
+    tmp_path, streaks, monkeypatch
+):
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 1)
+    monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
+    folder = save_run(tmp_path / "run", ("Streifen", "Leer"), ("Streak", "Empty"))
+    *_, last = truth.measure(folder, truth.TruthStudy(cases=1, forms=("paper",), deletion=False))
+    assert set(last["classes"]) == {"Streifen"}
+    assert "Leer is the lack of every feature" in last["unseen"][-1]
+    explainer = Explainer(Reader(folder))
+    assert "Leer is the lack" in explainer.nothing_to_see(read_of(explainer, streaks), 0, 1)
+    assert explainer.targets(["Streak"])[0, 0] == 1
 
 
 def test_of_a_network_of_one_class_no_other_class_is_asked(tmp_path, streaks, monkeypatch):

@@ -8,7 +8,7 @@ import torch
 
 from model.heatmaps.geometry import within
 from model.networks import architectures as networks
-from model.networks.receptive_field import cell_box
+from model.networks.receptive_field import cell_box, seen_by_a_cell
 
 
 def centres_by_autograd(body, size, cells):
@@ -45,6 +45,32 @@ def test_bottleneck_networks_have_the_same_places(name):
     assert cell_box(net, 224, (7, 7)) == pytest.approx(
         (-15.5 / 224, -15.5 / 224, 208.5 / 224, 208.5 / 224)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "fine", "size", "seen"),
+    [
+        ("vgg16", False, 224, 1),
+        ("vgg16", False, 512, 404 / 512),
+        ("resnet18", False, 224, 1),
+        ("resnet18", False, 512, 435 / 512),
+        ("resnet18", True, 512, 339 / 512),
+    ],
+)
+def test_a_cell_sees_as_far_as_the_layers_reach(name, fine, size, seen):
+    with torch.device("meta"):
+        net = networks.create(name, weights="any", fine_maps=fine)
+    assert seen_by_a_cell(net, size) == pytest.approx(seen)
+
+
+def test_what_a_cell_sees_is_what_changes_it():
+    torch.manual_seed(0)
+    net = networks.create("resnet18", fine_maps=True).eval()
+    x = torch.rand(1, 1, 448, 448, requires_grad=True)
+    maps = net.body(x)
+    (grad,) = torch.autograd.grad(maps[0, :, 14, 14].sum(), x)
+    wide = torch.nonzero(grad[0, 0].abs().sum(0))
+    assert int(wide.max() - wide.min()) + 1 == round(448 * seen_by_a_cell(net, 448))
 
 
 def test_the_cells_of_a_vgg_tile_the_input():

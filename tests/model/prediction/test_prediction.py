@@ -107,6 +107,7 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
     assert (attributes["run"], attributes["heatmap_form"]) == ("run", "paper")
     assert tuple(attributes["field"]) == (0, 0, 1, 1)
     corner = (0.5 - 8) / SIZE  # cells of 16 pixels around pixels 0, 16, 32 and 48
+    assert attributes["seen_by_a_cell"] == 1
     np.testing.assert_allclose(attributes["cells"], (corner, corner, corner + 1, corner + 1))
     assert attributes["fingerprint"] == table.fingerprint
     assert events[-1]["shots"] == 19

@@ -7,6 +7,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from model.preprocessing import count_scale
 from model.preprocessing.cache import ShotCache
@@ -304,6 +305,17 @@ def test_the_papers_recipes_feed_counts_as_they_are_and_ours_do_not():
     assert not named("airynet").count_scale
     assert named("quick").count_scale
     assert named("best").count_scale
+
+
+def test_counts_far_below_zero_of_a_file_without_a_scale_are_nothing_and_no_number_is_lost():
+    steps = Preprocessing(8, scale=CountScale(0.0, 100.0))
+    shot = np.full((8, 8), -40.0, np.float32)
+    shot[2, 3], shot[5, 5] = 300.0, np.nan
+    found = steps.apply(shot)
+    assert np.isfinite(found).all()
+    assert np.count_nonzero(found) == 1
+    tensor = torch.from_numpy(np.full((1, 8, 8), -40.0, np.float32))
+    assert not steps.to_input(steps.brought(tensor, None)).any()
 
 
 def test_the_shipped_network_knows_its_scale_and_it_travels_with_a_checkpoint():

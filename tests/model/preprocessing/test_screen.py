@@ -14,6 +14,7 @@ from model.preprocessing.display import (
     COLORMAPS,
     MASKED,
     NORMS,
+    Overlay,
     Screen,
     auto_levels,
     colormap,
@@ -108,3 +109,13 @@ def test_a_log_histogram_counts_every_positive_pixel_once():
     assert pixels.sum() == whole.size
     ratios = edges[1:] / edges[:-1]
     assert ratios == pytest.approx(ratios[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", COLORMAPS)
+def test_where_there_is_no_heat_a_shot_is_as_faint_as_where_there_is_no_light(name):
+    screen, counts = Screen(colormap=name, high=1000.0), np.full((4, 4), 900, np.uint16)
+    heat = np.zeros((4, 4), np.float32)
+    heat[0] = 1
+    shaded = Overlay(strength=1.0).shade(screen.picture(counts), heat, shown_in=name)
+    assert (shaded[0] == screen.picture(counts)[0]).all()
+    assert (shaded[1:] == (0xFFFFFFFF if name == "inverted gray" else 0xFF000000)).all()

@@ -32,6 +32,7 @@ def saved(tmp_path):
     about = Checkpoint(
         NAMES, recipe, recipe.preprocessing(), thresholds=(0.5, 0.4, 0.3), legal_sets=(0, 1, 2, 4),
         metrics={"macro_f1": 0.5, "rare_f1": None}, data_fingerprint="abc", epoch=3,
+        earlier_names=("", "Stripe;Line", ""),
     )  # fmt: skip
     network = checkpoint.build(about, "he").eval()
     checkpoint.save(tmp_path, network, about)
@@ -184,6 +185,8 @@ def changed(folder, **values):
         ({"legal_sets": [0, 8]}, "legal_sets: no label sets of 3 classes"),
         ({"legal_sets": [-1]}, "legal_sets: no label sets of 3 classes"),
         ({"legal_sets": [0.5]}, "legal_sets: no label sets of 3 classes"),
+        ({"earlier_names": ["A", "B"]}, "earlier_names: not one for each of 3 classes"),
+        ({"earlier_names": ["A", 2, ""]}, "earlier_names: not one for each of 3 classes"),
         ({"channels": 0}, "channels: 0"),
         ({"channels": 17}, "channels: 17"),
         ({"temperature": 0}, "temperature: 0"),
@@ -201,7 +204,7 @@ def test_a_description_that_cannot_be_is_refused_by_what_is_wrong(saved, values,
 
 def test_what_is_just_possible_is_taken(saved):
     changed(saved[0], class_names=["Only"], thresholds=[], worth=None, legal_sets=[0, 1],
-            channels=16, temperature=0.5, of_a_later_version=1)  # fmt: skip
+            channels=16, temperature=0.5, earlier_names=None, of_a_later_version=1)  # fmt: skip
     about = checkpoint.describe(saved[0])
     assert (about.class_names, about.thresholds, about.worth) == (("Only",), (), ())
     assert (about.legal_sets, about.channels, about.temperature) == ((0, 1), 16, 0.5)

@@ -22,6 +22,7 @@ from model.runs.folder import DESCRIPTION, RESUME, WEIGHTS
 from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
 from model.taxonomy import decoding
+from model.taxonomy.taxonomy import Taxonomy
 from model.training import resume
 from model.training.data import prepare
 from model.training.judging import Judge
@@ -121,6 +122,19 @@ def test_metrics_hold_the_papers_three_and_those_of_every_class_and_rule(trained
     assert {"at_half", "decoded", "constant", "maxima", "per_rule", "thresholds"} <= set(found)
     assert found["decoded"]["contradiction_rate"] == 0
     assert found["chosen_on"] == "last"
+
+
+def test_a_run_keeps_what_its_classes_were_called_before(tmp_path):
+    names = [name.replace("Streak", "Streifen") for name in NAMES]
+    was = ["Streak" * (name == "Streifen") for name in names]
+    table = table_of_file(
+        make_file(tmp_path / "shots.h5", 24), taxonomy=Taxonomy.of_names(names, was)
+    )
+    for _ in train(table, tiny_recipe(epochs=1), tmp_path / "run"):
+        pass
+    about = checkpoint.describe(tmp_path / "run")
+    assert about.earlier_names == tuple(was)
+    assert about.taxonomy.now("streak") == "Streifen"
 
 
 def test_the_checkpoint_predicts_as_the_report_says(trained):

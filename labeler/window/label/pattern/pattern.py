@@ -124,10 +124,11 @@ class PatternView(QWidget):
         picture = self.session.display.screen_for(counts, mask).picture(counts, mask)
         heat = self.session.heat.on_pattern(counts.shape)
         if heat is not None:
-            picture = self.session.display.overlay.shade(
-                picture, heat, fine=self.session.heat.is_fine
+            display, fine = self.session.display, self.session.heat.is_fine
+            picture = display.overlay.shade(
+                picture, heat, fine=fine, shown_in=display.screen.colormap
             )
-            if self.session.display.overlay.contours:
+            if display.overlay.contours:
                 self._contours = contours_of(heat, detector(counts, mask))
                 kind = self.session.heat.class_index or 0
                 self._ink = QColor(self.session.labels.taxonomy.classes[kind].colour)

@@ -143,7 +143,7 @@ class CorrelationPane(Pane):
         picture = map_picture(small.counts, small.mask, shown.screen.colormap, small.centre)
         self._contours = []
         if shown.heat is not None:
-            picture = shown.overlay.shade(picture, shown.heat)
+            picture = shown.overlay.shade(picture, shown.heat, shown_in=shown.screen.colormap)
             self._contours = contours_of(shown.heat) if shown.overlay.contours else []
         return picture
 

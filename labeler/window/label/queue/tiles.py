@@ -7,14 +7,32 @@ used by keyboard. Pictures are drawn as the session's screen and overlay say.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QAbstractListModel, QModelIndex, QPoint, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from PyQt6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QPoint,
+    QPointF,
+    QRectF,
+    QSize,
+    Qt,
+    pyqtSignal,
+)
+from PyQt6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QImage,
+    QKeyEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+)
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QListView,
@@ -41,6 +59,9 @@ Drawn = tuple[QImage, list[tuple[float, QPainterPath]], float]
 """A picture, its contours by level, and the share of the heat that lies off the detector."""
 CAPTION = 44
 """Height of the two lines below a tile."""
+LINE = 17
+"""Height of a third one, where the second would be cut."""
+PART = " · "
 WORDS = 340
 """Width that the words below a tile need at most."""
 GAP = 10
@@ -139,6 +160,15 @@ def explained(session: Session, tile: Tile) -> str:
     return session.heat.about(request)
 
 
+def below(needed: int, width: int) -> int:
+    """Height of the words below a tile of that width."""
+    return theme.grown(CAPTION + LINE * (needed > width))
+
+
+def _width(metrics: QFontMetrics, parts: Sequence[str]) -> int:
+    return metrics.horizontalAdvance(PART.join(parts))
+
+
 class TileDelegate(QStyledItemDelegate):
     """Paints one tile. `by_class` writes class names below, else shot numbers."""
 
@@ -146,8 +176,9 @@ class TileDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self.session = session
         self.by_class = by_class
-        self.side, self.wide = 180, 0
-        """Pixels: of the picture, and of the words below it where they have more room."""
+        self.side, self.wide, self.needed = 180, 0, 0
+        """Pixels: of the picture, of the words below it where they have more room, and of what they
+        may need."""
         self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
         self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
         """(row, class) -> (h, w) map by occlusion, where someone asked for it."""
@@ -162,7 +193,8 @@ class TileDelegate(QStyledItemDelegate):
             del self._drawn[key]
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(max(self.side, self.wide) + GAP, self.side + theme.grown(CAPTION) + GAP)
+        width = max(self.side, self.wide)
+        return QSize(width + GAP, self.side + below(self.needed, width) + GAP)
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
@@ -249,7 +281,9 @@ class TileDelegate(QStyledItemDelegate):
                 whole = None if good is None or tile.covered else self.heat(tile, good.shape)
                 if good is not None and whole is not None:
                     lost = lost_share(whole, good)
-                picture = session.display.overlay.shade(picture, heat, fine=fine)
+                picture = session.display.overlay.shade(
+                    picture, heat, fine=fine, shown_in=session.display.screen.colormap
+                )
                 contours = contours_of(heat, good) if session.display.overlay.contours else []
         return image_of(picture), contours, lost
 
@@ -284,7 +318,8 @@ class TileDelegate(QStyledItemDelegate):
     ) -> None:
         session, points = self.session, option.font.pointSizeF()
         line = QRectF(box.left(), box.top(), self.side - 2, theme.grown(19))
-        second = QRectF(box.left(), line.top() + theme.grown(18), box.width(), line.height())
+        top = line.top() + theme.grown(18)
+        second = QRectF(box.left(), top, box.width(), box.bottom() - top)
         middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
         if tile.kind == PLAIN:
             painter.setPen(theme.colour("text"))
@@ -292,7 +327,7 @@ class TileDelegate(QStyledItemDelegate):
             painter.drawText(line, int(middle), f"Shot {tile.row + 1:,}")
             painter.setPen(theme.colour("muted"))
             words = painter.fontMetrics().elidedText("no heatmap", ELIDE, int(second.width()))
-            painter.drawText(second, int(middle), words)
+            painter.drawText(second.topLeft() + QPointF(0, theme.grown(13)), words)
             return
         predictions = session.predictions.of_run
         said = float(predictions.probabilities[tile.row, tile.kind])
@@ -320,19 +355,30 @@ class TileDelegate(QStyledItemDelegate):
         painter.setFont(theme.font(points * 0.92))
         self._paint_standing(painter, second, tile, likely)
 
-    def _paint_standing(self, painter: QPainter, line: QRectF, tile: Tile, likely: bool) -> None:
-        lost = self.lost(tile) if likely else 0.0
+    def _paint_standing(self, painter: QPainter, box: QRectF, tile: Tile, likely: bool) -> None:
+        """In the box below the first line: the second one, and a third one where that is cut."""
+        metrics, middle = painter.fontMetrics(), Qt.AlignmentFlag.AlignVCenter
+        line = QRectF(box.left(), box.top(), box.width(), theme.grown(19))
+        lost, taken = self.lost(tile) if likely else 0.0, 0
         if lost > ALARM:
             painter.setPen(theme.colour("warning"))
-            place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
             warning = f"⚠ {100 * lost:.0f} % off"
-            painter.drawText(line, place, warning)
-            taken = painter.fontMetrics().horizontalAdvance(f"{warning}  ")
-            line = line.adjusted(0, 0, -taken, 0)
+            painter.drawText(line, int(middle | Qt.AlignmentFlag.AlignRight), warning)
+            taken = metrics.horizontalAdvance(f"{warning}  ")
         text, wrong = self.words(tile)
         painter.setPen(theme.colour("warning" if wrong else "muted"))
-        text = painter.fontMetrics().elidedText(text, ELIDE, int(line.width()))
-        painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
+        for words in self._lines(text, metrics, line.width() - taken, line.width()):
+            painter.drawText(line.adjusted(0, 0, -taken, 0), int(middle), words)
+            line, taken = line.translated(0, theme.grown(LINE)), 0
+
+    def _lines(self, text: str, metrics: QFontMetrics, first: float, other: float) -> list[str]:
+        """The words in one line where they fit into that width, or there is no room for two."""
+        if self.needed <= max(self.side, self.wide) or metrics.horizontalAdvance(text) <= first:
+            return [metrics.elidedText(text, ELIDE, int(first))]
+        parts = text.split(PART)
+        fits = [n for n in range(len(parts)) if _width(metrics, parts[:n]) <= first]
+        upper, lower = PART.join(parts[: fits[-1]]), PART.join(parts[fits[-1] :])
+        return [upper, metrics.elidedText(lower, ELIDE, int(other))]
 
     def words(self, tile: Tile) -> tuple[str, bool]:
         """What stands below a heatmap, and whether the run is wrong there."""
@@ -345,14 +391,14 @@ class TileDelegate(QStyledItemDelegate):
         if wrong:
             word = "missed" if word == "labelled" else "false alarm"
         if why := heat.why_none(request):
-            return "computing …" if why == ON_ITS_WAY else f"{word} · no heat", wrong
+            return "computing …" if why == ON_ITS_WAY else f"{word}{PART}no heat", wrong
         words = [word]
         if tile.form or tile.against is not None:
             form = HEAT_FORMS[heat.form_of(request)].short
             words = [word, form] if wrong else [form]
         if not (likely or wrong):  # its heat looks like that of a class that is sure
             words.insert(0, "not predicted")
-        return " · ".join(filter(None, [*words, heat.no_more(request)])), wrong
+        return PART.join(filter(None, [*words, heat.no_more(request)])), wrong
 
 
 class TileList(QListView):
@@ -391,22 +437,46 @@ class TileList(QListView):
         """What tiles may fill, a scroll bar set aside."""
         return self.contentsRect().size() - QSize(12, 0)
 
+    def needed(self, tiles: Sequence[Tile]) -> int:
+        """Pixels that the second line below any of these tiles may need in full."""
+        metrics = QFontMetrics(theme.font(self.font().pointSizeF() * 0.92))
+        kinds = {(tile.kind, tile.form, tile.against) for tile in tiles if not tile.covered}
+        said = (words for kind in kinds if kind[0] != PLAIN for words in self._most(*kind))
+        return max((_width(metrics, words) + 4 for words in said), default=0)
+
+    def _most(self, kind: int, form: str, against: int | None) -> Iterator[list[str]]:
+        """The longest words below a tile, see `TileDelegate.words`."""
+        heat = self.session.heat
+        more = [words for words in [heat.no_more(Asked(-1, kind, form, against))] if words]
+        if form or against is not None:
+            forms = [form] if form else [f for f in heat.offered if not HEAT_FORMS[f].stored]
+            for short in (HEAT_FORMS[f].short for f in forms):
+                yield ["not predicted", short, *more]
+        else:
+            yield ["not predicted", "undecided", *more]
+
     def show_tiles(self, tiles: Sequence[Tile], side: int) -> None:
         """Show tiles of that side in pixels; the same ones are only painted again."""
-        if side != self.delegate.side:
+        needed = self.needed(tiles)
+        if (side, needed) != (self.delegate.side, self.delegate.needed):
             self.delegate.forget()
-            self.delegate.side = side
+            self.delegate.side, self.delegate.needed = side, needed
             self.scheduleDelayedItemsLayout()
         if list(tiles) != list(self.tiles.tiles):
             self.tiles.show_tiles(tiles)
             self.scrollToTop()
         self._repaint()
 
+    @staticmethod
+    def width_of_words(wide: int) -> int:
+        """Pixels that words take of a column of that width."""
+        return min(wide, theme.grown(WORDS))
+
     def across(self, columns: int) -> None:
         """Let no more than so many columns stand side by side, with room for their words; 0 for as
         many columns as there is room."""
-        room, words = self.room().width(), theme.grown(WORDS)
-        wide = min(room // columns - GAP, words) if columns else 0
+        room = self.room().width()
+        wide = self.width_of_words(room // columns - GAP) if columns else 0
         if wide != self.delegate.wide:
             self.delegate.wide = wide
             self.scheduleDelayedItemsLayout()
