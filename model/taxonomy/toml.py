@@ -39,7 +39,7 @@ def _shipped() -> dict[str, Path]:
 def find(name_or_path: str | Path) -> Path:
     """A shipped taxonomy by name, whatever lies beside by that name, or a TOML file as given."""
     path, name = Path(name_or_path), str(name_or_path)
-    is_path = path.suffix == ".toml" or path.exists() and name not in _shipped()
+    is_path = path.suffix == ".toml" or (path.exists() and name not in _shipped())
     return path if is_path else shipped(name)
 
 
