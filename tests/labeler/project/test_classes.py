@@ -267,11 +267,11 @@ def test_an_edit_by_hand_is_recorded_and_can_be_taken_back(project):
 
 
 def test_a_crash_before_the_file_is_written_is_made_good_at_the_next_opening(project, monkeypatch):
-    def die(folder, text):
+    def die(folder, text, known):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(classes, "write_taxonomy", die)
+        patch.setattr(backups, "write_taxonomy", die)
         with pytest.raises(KeyboardInterrupt):
             classes.rename(project, "Bent", "Curved")
     assert in_the_file(project) == HELIUM
@@ -279,6 +279,46 @@ def test_a_crash_before_the_file_is_written_is_made_good_at_the_next_opening(pro
         assert "Curved" in again.taxonomy.names
         assert 'name = "Curved"' in in_the_file(again)
         assert [c.what for c in classes.changes(again)] == ["rename"]
+
+
+def test_what_was_edited_by_hand_while_a_change_waited_for_its_file_is_kept(project, monkeypatch):
+    def full(folder, text, known):
+        raise InputError("the disk is full", mend="Free some space.")
+
+    by_hand = HELIUM.replace('severity = "soft"', 'severity = "hard"', 1)
+    path = project.folder / "taxonomy.toml"
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "write_taxonomy", full)
+        classes.rename(project, "Bent", "Curved")
+    path.write_text(by_hand)
+    with Project.open(project.folder) as again:
+        (note,) = again.notes
+        assert "taxonomy.toml was edited by hand" in note
+        assert "taxonomy.edited.toml" in note
+    assert path.with_suffix(".edited.toml").read_text() == by_hand
+    assert 'name = "Curved"' in path.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "write_taxonomy", full)
+        classes.rename(project, "Curved", "Bowed")
+    path.write_text(by_hand)
+    assert "taxonomy.edited-2.toml" in classes.rename(project, "Bowed", "Bent")
+    assert (project.folder / "taxonomy.edited-2.toml").read_text() == by_hand
+
+
+def test_going_back_keeps_what_was_edited_by_hand_and_not_taken_over(project):
+    path = project.folder / "taxonomy.toml"
+    held = backups.back_up(project.folder)
+    classes.rename(project, "Bent", "Curved")
+    path.write_text(HELIUM + "# mine\n")
+    backups.restore(project.folder, held)
+    assert path.read_text() == HELIUM
+    assert path.with_suffix(".edited.toml").read_text() == HELIUM + "# mine\n"
+
+
+def test_a_file_of_classes_that_is_gone_is_said_where_they_are_changed(project):
+    (project.folder / "taxonomy.toml").unlink()
+    with pytest.raises(InputError, match="taxonomy.toml"):
+        classes.rename(project, "Bent", "Curved")
 
 
 def test_a_change_that_fails_changes_nothing(project, monkeypatch):
@@ -386,14 +426,13 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
 def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_database(
     qapp, week, monkeypatch
 ):
-    def full(folder, text):
+    def full(folder, text, known):
         raise InputError("the disk is full", mend="Free some space.")
 
     session = make_session(week)
     bent, streak = (session.labels.taxonomy.index(name) for name in ("Bent", "Streak"))
     session.labelling.toggle(streak)
     with monkeypatch.context() as patch:
-        patch.setattr(classes, "write_taxonomy", full)
         patch.setattr(backups, "write_taxonomy", full)
         session.change_classes(classes.merge, "Streak", "Bent")
         assert in_the_file(session.opened.project) == HELIUM
