@@ -317,7 +317,7 @@ def test_going_back_keeps_what_was_edited_by_hand_and_not_taken_over(project):
 
 def test_a_file_of_classes_that_is_gone_is_said_where_they_are_changed(project):
     (project.folder / "taxonomy.toml").unlink()
-    with pytest.raises(InputError, match="taxonomy.toml"):
+    with pytest.raises(InputError, match=r"taxonomy\.toml"):
         classes.rename(project, "Bent", "Curved")
 
 
