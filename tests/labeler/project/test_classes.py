@@ -11,15 +11,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QColorDialog
 
 from labeler.cli import main
 from labeler.project import backups, classes
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
-from labeler.window.dialogs.classes import ClassesDialog
+from labeler.window.dialogs.classes import ClassesDialog, ClassForm
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
+from model.taxonomy.colours import GREEN
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads, shipped
 from tests.helpers.window_parts import make_project, make_session, window_on
@@ -740,3 +743,45 @@ def test_an_exclusion_of_a_wider_rule_is_shown_and_not_taken_off_here(qtbot, wee
     assert not any(i.flags() & Qt.ItemFlag.ItemIsEnabled for i in items)
     assert "stands alone" in items[0].toolTip()
     session.close()
+
+
+def test_no_other_colour_chosen_leaves_the_one_that_was(qtbot, week, monkeypatch):
+    answers = [QColor(), QColor("#123456"), QColor()]
+    monkeypatch.setattr(QColorDialog, "getColor", lambda *how: answers.pop(0))
+    form = ClassesDialog(make_session(week)).form("Bent")
+    qtbot.addWidget(form)
+    other = form.colour.findText("Other…")
+    form.colour.setCurrentIndex(form.colour.findText("Green"))
+    form.colour.activated.emit(form.colour.currentIndex())
+    seen = []
+    for _ in range(3):
+        form.colour.setCurrentIndex(form.colour.findText("Other…"))
+        form.colour.activated.emit(other)
+        seen.append(form.entry().colour)
+    assert seen == [GREEN, "#123456", "#123456"]
+
+
+def test_enter_on_a_class_edits_it_and_leaves_the_dialog_open(qtbot, week, monkeypatch):
+    dialog = ClassesDialog(make_session(week))
+    qtbot.addWidget(dialog)
+    edited = []
+    monkeypatch.setattr(ClassForm, "exec", lambda form: edited.append(form.old))
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(BENT))
+    qtbot.keyClick(dialog.classes, Qt.Key.Key_Return)
+    assert edited == ["Bent"]
+    assert dialog.isVisible()
+
+
+def test_in_a_project_that_can_only_be_read_no_change_of_the_classes_is_offered(qtbot, week):
+    session = make_session(week)
+    session.change_classes(classes.rename, "Bent", "Curved")
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    assert dialog.buttons["Undo the last change"].isEnabled()
+    session.opened.project.store.database.read_only = True
+    dialog.refresh()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(BENT))
+    enabled = {text for text, button in dialog.buttons.items() if button.isEnabled()}
+    assert enabled == set()
