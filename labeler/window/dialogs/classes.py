@@ -274,7 +274,6 @@ class ClassForm(QDialog):
         self.wrong = label("", "error", wrap=True)
         self.wrong.hide()
         self.ok = QPushButton("OK")
-        self.ok.setDefault(True)
         self.ok.clicked.connect(self.accept)
         self._lay_out()
         self.key.textChanged.connect(self._say_key)
