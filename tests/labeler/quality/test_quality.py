@@ -124,8 +124,10 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     assert session.cursor.row == 2
     texts = [w.text() for w in card.findChildren(type(card.state)) if not w.isHidden()]
     assert any("•\u00a0Bent" in t for t in texts)
+    whole = card.height()
     card.take(PROLATE | BENT)
     assert session.cursor.row == 5
+    assert card.height() == whole, "the next shot has as many lines"
     who = adjudication.consensus_annotator(session.opened.project)
     assert session.opened.project.store.load_state(who).present[2] == PROLATE | BENT
     assert session.labels.present[2] == SPHERICAL | ROUND
