@@ -94,6 +94,11 @@ class Labels(SessionPart):
         retired = self.taxonomy.classes[class_index].retired
         return not retired or bool((self.present & (np.int64(1) << class_index)).any())
 
+    @property
+    def offered(self) -> tuple[int, ...]:
+        """The classes that are shown, in the order in which they are."""
+        return tuple(c for c in self.taxonomy.order if self.offers(c))
+
     # -- recording -------------------------------------------------------------------------------
 
     def record(
