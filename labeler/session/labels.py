@@ -22,6 +22,10 @@ from model.taxonomy.taxonomy import Taxonomy
 
 NOTHING_OPEN = Taxonomy("", (), ())
 REPLACED = "Not saved: the file of this shot was replaced. First choose above how to go on."
+BEHIND_MERGE = (
+    "Nothing to undo: undo does not reach behind a merge of classes. Classes and rules… takes a "
+    "merge back."
+)
 DOUBTED = (
     "Not saved: the file of this shot was written to just now, and is being compared with the one "
     "that was labelled. Press the key again in a moment."
@@ -220,7 +224,8 @@ class Labels(SessionPart):
             self.not_saved(error)
             return None
         if change is None:
-            self.noted.emit("info", f"Nothing to {verb}.")
+            behind = verb == "undo" and store.ends_at_merge(annotator)
+            self.noted.emit("info", BEHIND_MERGE if behind else f"Nothing to {verb}.")
         else:
             self.gestures += 1
         return change

@@ -450,6 +450,21 @@ def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_da
     session.close()
 
 
+def test_undo_says_that_it_does_not_reach_behind_a_merge(qapp, week):
+    session, said = make_session(week), []
+    session.noted.connect(lambda level, text: said.append(text))
+    session.labelling.toggle(session.labels.taxonomy.index("Bent"))
+    session.change_classes(classes.merge, "Bent", "Streak")
+    session.labelling.undo()
+    assert "does not reach behind a merge of classes" in said[-1]
+    session.labelling.toggle(session.labels.taxonomy.index("Asymmetric"))
+    session.labelling.undo()
+    session.labelling.redo()
+    session.labelling.redo()
+    assert said[-1] == "Nothing to redo."
+    session.close()
+
+
 def test_a_window_that_knows_older_classes_stores_no_label_until_it_follows(qapp, week):
     session, other = make_session(week), make_session(week)
     said = []
