@@ -232,6 +232,9 @@ def test_the_week_counts_what_was_decided_by_hand(window):
     assert shown.figures["today"][1].text() == "4"
     assert "2 more" in shown.said.text()
     assert shown.rare.rows[-1].note == "44 to go"
+    for plot in (shown.days, shown.hours):  # half a shot is never decided
+        ticks = plot.getAxis("left").tickValues(0, 1, 400)
+        assert {tick for _, values in ticks for tick in values} <= {0.0, 1.0}
 
 
 def test_nothing_is_cut_off_in_the_smallest_comfortable_window(window):
