@@ -7,20 +7,23 @@ labels, their history and the taxonomy, not the shots and not the runs. No Qt an
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 
 from labeler.project.folder import BACKUPS, DATABASE, SERVER, TAXONOMY, is_project_folder
 from labeler.project.store import copies
 from labeler.project.store.copies import Glance, Place, all_copies
 from model import output_files
-from model.errors import InputError
+from model.errors import InputError, text_of
 from model.output_files import write_text, written_whole
 
+log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=30)
 RECENT = timedelta(days=2)
 DAILY, WEEKLY, MONTHLY = 12, 10, 9
@@ -182,7 +185,10 @@ def restore(folder: Path, backup: Path) -> Path:
     copies.check(backup)
     keep = partial(keep_aside, folder, "before-restore")
     kept = copies.put_back(backup, folder / DATABASE, keep)
-    write_taxonomy(folder, copies.value_in(backup, "taxonomy"))
+    known = []
+    with contextlib.suppress(InputError):  # a damaged one is kept as well
+        known.append(copies.value_in(kept, "taxonomy"))
+    write_taxonomy(folder, copies.value_in(backup, "taxonomy"), known)
     return kept
 
 
@@ -209,15 +215,33 @@ def keep_aside(folder: Path, reason: str) -> Path:
     return target
 
 
-def write_taxonomy(folder: Path, text: object) -> None:
-    """Put the taxonomy that a database holds into its file, whole or not at all."""
+def write_taxonomy(folder: Path, text: object, known: Collection[object] = ()) -> str:
+    """Put the taxonomy that a database holds into its file, whole or not at all.
+
+    A file that says something else than the `known` texts was edited by hand, and nobody took that
+    over: it is kept under another name. Returns what a person should be told of that, or ''.
+    """
+    path, said = folder / TAXONOMY, ""
     if not isinstance(text, str):
-        return
-    path = folder / TAXONOMY
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if path.read_text(encoding="utf-8") == text:
-            return
+        return said
+    there = None
+    with contextlib.suppress(InputError):  # gone, or none that we wrote
+        there = text_of(path)
+    if there == text:
+        return said
+    if path.is_file() and there not in known:
+        aside = _free(path.with_suffix(".edited.toml"))
+        _copy_file(path, aside)
+        said = f"{TAXONOMY} was edited by hand meanwhile: that is kept as {aside.name}"
+        log.warning("%s in %s", said, folder)
     write_text(path, text)
+    return said
+
+
+def _free(path: Path) -> Path:
+    """This place, or where something is there, the first one like it where nothing is."""
+    others = (path.with_stem(f"{path.stem}-{n}") for n in count(2))
+    return next(each for each in chain([path], others) if not each.exists())
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -11,12 +11,11 @@ from datetime import date
 
 import numpy as np
 
-from labeler.project.backups import write_taxonomy
 from labeler.project.decisions import judged
 from labeler.project.folder import TAXONOMY
-from labeler.project.project import Project
+from labeler.project.project import Project, write_waiting
 from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
-from model.errors import InputError, counted
+from model.errors import InputError, counted, text_of
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.edits import ClassEntry
 from model.taxonomy.taxonomy import Labels, Rule, Taxonomy
@@ -183,7 +182,7 @@ def _with_retired(text: str, now: str, more: tuple[str, ...] = ()) -> str:
 def _text(project: Project) -> str:
     if project.store.get_meta(PENDING):  # the file could not be written yet
         return str(project.store.get_meta(TEXT))
-    return (project.folder / TAXONOMY).read_text(encoding="utf-8")
+    return text_of(project.folder / TAXONOMY)
 
 
 def _make(project: Project, change: ClassChange) -> str:
@@ -191,9 +190,8 @@ def _make(project: Project, change: ClassChange) -> str:
     store.change_classes(project.annotator, change)
     project.take_taxonomy(loads(change.after, project.folder / TAXONOMY))
     try:
-        write_taxonomy(project.folder, change.after)
-        store.set_meta(PENDING, False)
+        said = write_waiting(project.folder, store)
     except (InputError, OSError) as error:  # the change holds: the database has it
         log.warning("%s; it is written at the next opening", error)
         return f"{change.text} (kept, but not in {TAXONOMY} yet: {error})"
-    return change.text
+    return f"{change.text} ({said})" if said else change.text

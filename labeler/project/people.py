@@ -59,7 +59,10 @@ def written(store: Store, name: str) -> str:
     if folded(name) in (FROM_FILE, ME):
         what = f"is no name: in tables of labels {name!r} stands for no one in particular"
         raise InputError(what, mend="Give the name of a person.")
-    if len(name) > LONGEST or not (one_line(name) and is_visible(name)):
+    if len(name) > LONGEST:
+        what = f"is no name, for it has {len(name)} letters: '{name[:20]}…'"
+        raise InputError(what, mend=f"Give 1 to {LONGEST} letters, as on a badge.")
+    if not (one_line(name) and is_visible(name)):
         raise InputError(
             f"is no name: {name[:20]!r}", mend=f"Give 1 to {LONGEST} letters, as on a badge."
         )

@@ -118,9 +118,9 @@ class Project:
             store.heed_classes()
             _sweep(folder, store)
             mended = store.mend_from_copies()
-            taxonomy = _in_step(folder / TAXONOMY, store)
-            taxonomy, notes = _follow_bits(taxonomy, store)
-            notes += mended_in_words(mended)
+            taxonomy, notes = _in_step(folder / TAXONOMY, store)
+            taxonomy, more = _follow_bits(taxonomy, store)
+            notes += more + mended_in_words(mended)
             opened = cls(folder, taxonomy, store, notes, opened_at)
             store.keep_copies()
             if annotator is not None:
@@ -462,32 +462,42 @@ def where_it_lies(source: StoredSource, folder: Path) -> StoredSource:
     return replace(source, info=replace(source.info, path=beside))
 
 
-def _in_step(path: Path, store: Store) -> Taxonomy:
-    """The taxonomy of a project that is being opened.
+def _in_step(path: Path, store: Store) -> tuple[Taxonomy, list[str]]:
+    """The taxonomy of a project that is being opened, and what a person should be told of it.
 
-    A change that a crash kept from the file is written now; what was edited by hand is taken over.
+    A change that a crash kept from the file is written now; what was edited by hand is taken over,
+    or kept beside where the file waited for such a change.
     """
+    said = ""
     if store.get_meta(PENDING):
         if store.read_only:
-            return loads(store.get_meta(TEXT), path)
+            return loads(store.get_meta(TEXT), path), []
         try:
-            backups.write_taxonomy(path.parent, store.get_meta(TEXT))
-            store.set_meta(PENDING, False)
+            said = write_waiting(path.parent, store)
         except InputError:  # no room now; the database has the text
-            return loads(store.get_meta(TEXT), path)
+            return loads(store.get_meta(TEXT), path), []
     taxonomy = load(path)
     text, kept = text_of(path), store.get_meta(TEXT)
+    notes = [f"{said}."] if said else []
     if store.read_only or text == kept:
-        return taxonomy
+        return taxonomy, notes
     if kept is None:
         store.set_meta(TEXT, text)
-        return taxonomy
+        return taxonomy, notes
     names = store.class_names()
     added = tuple(n for n in taxonomy.names if n not in names)
     change = ClassChange("edited", "taxonomy.toml was edited", kept, text, added=added)
     store.change_classes(people.me(store), change)
     store.set_meta(PENDING, False)
-    return taxonomy
+    return taxonomy, notes
+
+
+def write_waiting(folder: Path, store: Store) -> str:
+    """Write the classes of the database to their file; returns what `write_taxonomy` does."""
+    known = [text for c in store.class_changes() for text in (c.before, c.after)]
+    said = backups.write_taxonomy(folder, store.get_meta(TEXT), known)
+    store.set_meta(PENDING, False)
+    return said
 
 
 def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]:

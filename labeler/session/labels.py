@@ -22,6 +22,10 @@ from model.taxonomy.taxonomy import Taxonomy
 
 NOTHING_OPEN = Taxonomy("", (), ())
 REPLACED = "Not saved: the file of this shot was replaced. First choose above how to go on."
+BEHIND_MERGE = (
+    "Nothing to undo: undo does not reach behind a merge of classes. Classes and rules… takes a "
+    "merge back."
+)
 DOUBTED = (
     "Not saved: the file of this shot was written to just now, and is being compared with the one "
     "that was labelled. Press the key again in a moment."
@@ -93,6 +97,11 @@ class ProjectLabels(SessionPart):
         """Whether a class is shown: all but the retired ones that no shot carries."""
         retired = self.taxonomy.classes[class_index].retired
         return not retired or bool((self.present & (np.int64(1) << class_index)).any())
+
+    @property
+    def offered(self) -> tuple[int, ...]:
+        """The classes that are shown, in the order in which they are."""
+        return tuple(c for c in self.taxonomy.order if self.offers(c))
 
     # -- recording -------------------------------------------------------------------------------
 
@@ -215,7 +224,8 @@ class ProjectLabels(SessionPart):
             self.not_saved(error)
             return None
         if change is None:
-            self.noted.emit("info", f"Nothing to {verb}.")
+            behind = verb == "undo" and store.ends_at_merge(annotator)
+            self.noted.emit("info", BEHIND_MERGE if behind else f"Nothing to {verb}.")
         else:
             self.gestures += 1
         return change

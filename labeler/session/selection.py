@@ -17,7 +17,7 @@ from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
 from labeler.session.labelling import CHANGED, first_fix
 from labeler.session.session import Session
-from model.active.audit import DRAW, reserved
+from labeler.session.suggestions import checks_left
 from model.errors import counted
 from model.taxonomy.taxonomy import Labels
 
@@ -94,7 +94,7 @@ class SelectedShots(QObject):
         """Make what is shown the person's decision: labels of the file, or the predictions.
 
         Classes that the model has not learnt stay undecided where it alone was shown. Of several
-        shots, those that are drawn to judge networks are left for a look at each.
+        shots, random checks are left for a look at each.
         """
         labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
@@ -106,12 +106,10 @@ class SelectedShots(QObject):
         if suggestions.changed_unseen(rows[shown & ~decided]):
             self.session.noted.emit("info", CHANGED)
             return
-        judge = shown & ~decided & np.isin(rows, reserved(len(labels.status), DRAW))
+        judge = shown & ~decided & suggestions.are_checks(rows)
         judge &= np.count_nonzero(shown) > 1
         shown &= ~judge
-        left = int(judge.sum())
-        text = f"{counted(left, 'random check')} left open: label each by itself"
-        open_ones = text if left else ""
+        open_ones = checks_left(int(judge.sum()))
         rows, after = rows[shown], after[shown]
         if not len(rows):
             what = open_ones or "Nothing to accept on the selected shots"

@@ -24,6 +24,7 @@ from labeler.session.opened import SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
+from model.active.audit import DRAW, reserved
 from model.active.head import FEWEST_LABELS
 from model.errors import counted
 from model.metrics.bounds import most_wrong
@@ -40,13 +41,19 @@ REACTION_S = 0.3
 """What changed on screen for a shorter time than this nobody has seen."""
 
 
+def checks_left(count: int) -> str:
+    """ "3 random checks left open: label each by itself"; '' for none."""
+    return f"{counted(count, 'random check')} left open: label each by itself" if count else ""
+
+
 @dataclass(frozen=True)
 class Sure:
     """Suggestions above a threshold: rows, and the bits of their classes.
 
     `checked`: labelled shots on which a model that had not learnt their labels is that sure too,
     `missed` of them wrongly. What is said of the others is counted on these. `silent`: classes that
-    stay undecided on them, for the model has not learnt them.
+    stay undecided on them, for the model has not learnt them. `checks`: so many random checks it
+    is as sure of, which are left open.
     """
 
     rows: Rows
@@ -54,6 +61,7 @@ class Sure:
     checked: int = 0
     missed: int = 0
     silent: tuple[str, ...] = ()
+    checks: int = 0
 
     @property
     def most(self) -> int:
@@ -62,13 +70,15 @@ class Sure:
 
     @property
     def left(self) -> str:
-        """ "Bent stays undecided: the model has not learnt it."; '' where nothing is left."""
-        if not len(self.rows) or not self.silent:
-            return ""
-        what = "stays undecided: the model has not learnt it."
-        if len(self.silent) > 1:
-            what = "stay undecided: the model has not learnt them."
-        return f"{', '.join(self.silent)} {what}"
+        """What stays undecided, and why, in sentences: classes that the model has not learnt, and
+        random checks; '' where nothing does."""
+        said = [f"{in_words}."] if (in_words := checks_left(self.checks)) else []
+        if len(self.rows) and self.silent:
+            what = "stays undecided: the model has not learnt it."
+            if len(self.silent) > 1:
+                what = "stay undecided: the model has not learnt them."
+            said.append(f"{', '.join(self.silent)} {what}")
+        return " ".join(said)
 
     def text(self) -> str:
         """ "312 shots: about 9 wrong, at most 20 (counted on 104 labels)", for the person."""
@@ -258,8 +268,8 @@ class Suggestions(SessionPart):
     def sure(self, threshold: float, rows: npt.ArrayLike | None = None) -> Sure:
         """Undecided shots, of `rows` or of all, whose whole suggestion is surer than a threshold.
 
-        The shots of the random audit that come next, and those whose predictions are hidden, are
-        left to the person: accepted in bulk they would prove nothing.
+        Random checks, and shots whose predictions are hidden, are left to the person: accepted
+        together they would prove nothing.
         """
         predictions, taxonomy = self.predictions.now, self.labels.taxonomy
         where = np.arange(self.labels.n_shots) if rows is None else np.asarray(rows, np.int64)
@@ -269,13 +279,20 @@ class Suggestions(SessionPart):
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[undecided & (chance[where] >= threshold) & predictions.says_something(where)]
         where = where[~self._kept_back(where)]
-        if self.predictions.instant is not None:
-            where = where[~np.isin(where, self.predictions.instant.fit.checks)]
         present = taxonomy.pack(taxonomy.complete(predictions.likely()[where]))
-        said = present > 0
-        where, present = where[said], np.asarray(present[said], np.int64)
+        said, check = present > 0, self.are_checks(where)
+        use = said & ~check
+        where, present = where[use], np.asarray(present[use], np.int64)
         silent = tuple(taxonomy.named(taxonomy.unpack(self.unlearnt())))
-        return Sure(where, present, *self._counted(predictions, threshold), silent)
+        checks = int(np.count_nonzero(said & check))
+        return Sure(where, present, *self._counted(predictions, threshold), silent, checks)
+
+    def are_checks(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """True for shots that judge networks, or are asked next as a random check."""
+        found = np.isin(rows, reserved(self.labels.n_shots, DRAW))
+        if self.predictions.instant is not None:
+            found |= np.isin(rows, self.predictions.instant.fit.checks)
+        return found
 
     def _counted(
         self, predictions: RunPredictions | InstantPredictions, threshold: float

@@ -25,18 +25,23 @@ from model.taxonomy.taxonomy import (
 
 def shipped(name: str = "helium") -> Path:
     """Path of a taxonomy that comes with the program."""
+    have = _shipped()
+    if name not in have:
+        mend = f"There are: {', '.join(sorted(have))}."
+        raise InputError(f"no taxonomy called {name!r} is shipped", mend=mend)
+    return have[name]
+
+
+def _shipped() -> dict[str, Path]:
     folder = Path(str(resources.files("resources") / "taxonomies"))
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        have = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
-        raise InputError(f"no taxonomy called {name!r} is shipped", mend=f"There are: {have}.")
-    return path
+    return {path.stem: path for path in folder.glob("*.toml")}
 
 
 def find(name_or_path: str | Path) -> Path:
-    """A TOML file as given, or a shipped taxonomy by name."""
-    path = Path(name_or_path)
-    return path if path.suffix == ".toml" or path.exists() else shipped(str(name_or_path))
+    """A shipped taxonomy by name, whatever lies beside by that name, or a TOML file as given."""
+    path, name = Path(name_or_path), str(name_or_path)
+    is_path = path.suffix == ".toml" or (path.exists() and name not in _shipped())
+    return path if is_path else shipped(name)
 
 
 def known_for(class_names: Sequence[str]) -> Taxonomy | None:

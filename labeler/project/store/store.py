@@ -113,6 +113,8 @@ class UndoStack:
     undone: list[int] = field(default_factory=list)
     seen: int = 0
     """The newest gesture that is accounted for; another window may have added more."""
+    ends_at_relabel: bool = False
+    """Whether what was done before a "relabel" would be next, and is out of reach."""
 
     def follow(self, gestures: Iterable[tuple[int, str, int | None, int]]) -> None:
         """Account for further (id, kind, target, changed), oldest first.
@@ -130,6 +132,7 @@ class UndoStack:
             elif kind in ("salvage", "relabel"):
                 self.done.clear()
                 self.undone.clear()
+                self.ends_at_relabel = kind == "relabel"
             elif changed:
                 self.done.append(gesture)
                 self.undone.clear()
@@ -307,6 +310,11 @@ class Store(Facts):
     def redo(self, annotator_id: int) -> Change | None:
         """Bring back the gesture that was undone last; None where there is none."""
         return self._reverse(annotator_id, "redo")
+
+    def ends_at_merge(self, annotator_id: int) -> bool:
+        """Whether there is nothing to undo because a merge of classes changed labels."""
+        stack = self._stack(annotator_id)
+        return stack.ends_at_relabel and not stack.done
 
     def change_classes(self, annotator_id: int, change: ClassChange) -> int:
         """Keep a change of the classes, with the labels that follow from it: all or nothing.

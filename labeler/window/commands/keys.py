@@ -39,6 +39,9 @@ class KeySheet(QDialog):
         self._word = QLabel("Click a key to change it.")
         self._word.setProperty("role", "muted")
         self._word.setWordWrap(True)
+        self.defaults = QPushButton("Reset to defaults")
+        self.defaults.setAutoDefault(False)
+        self.defaults.clicked.connect(self._reset)
         page = QWidget()
         columns = QHBoxLayout(page)
         columns.setSpacing(34)
@@ -59,9 +62,6 @@ class KeySheet(QDialog):
         close.clicked.connect(self.accept)
         foot = QHBoxLayout()
         foot.addWidget(question_mark())
-        self.defaults = QPushButton("Reset to defaults")
-        self.defaults.setAutoDefault(False)
-        self.defaults.clicked.connect(self._reset)
         foot.addWidget(self._word, 1)
         foot.addWidget(self.defaults)
         foot.addWidget(close)
@@ -100,6 +100,7 @@ class KeySheet(QDialog):
     def _write(self, id: str) -> None:
         keys = self.keymap.keys(id)
         self.buttons[id].setText(all_spoken(keys) or "—")
+        self.defaults.setEnabled(bool(self.keymap.own()))
 
     def _reset(self) -> None:
         self._waiting = None

@@ -172,7 +172,7 @@ def _toggle(class_index: int, window: Window) -> None:
 
 
 def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
-    """One toggle for each class, with its key of the taxonomy."""
+    """One toggle for each class that is not retired, with its key of the taxonomy."""
     return tuple(
         Command(
             f"class.{taxonomy.names[i]}",
@@ -183,4 +183,5 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
             partial(_toggle, i),
         )
         for i in taxonomy.order
+        if not taxonomy.classes[i].retired
     )

@@ -107,7 +107,6 @@ class BatchJobs(QDialog):
             ("Done by", beside(self.engine, self.address)),
             ("Workers", self.workers),
         )
-        self.button.setDefault(True)
         about = label(ABOUT, "muted", wrap=True)
         page(self, "Batch jobs", about, self.form, self.bar, self.said, foot(self, self.button))
 

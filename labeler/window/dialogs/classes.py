@@ -68,7 +68,8 @@ class ClassesDialog(QDialog):
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(8)
         words = "A label never changes its meaning: renamed classes keep theirs, retired ones stay"
-        layout.addWidget(label(f"{words} on the shots that carry them.", "muted", wrap=True))
+        words = f"{words} on the shots that carry them. Shots are counted by everybody's labels."
+        layout.addWidget(label(words, "muted", wrap=True))
         layout.addWidget(self.classes, 5)
         layout.addLayout(
             self._row(
@@ -93,12 +94,13 @@ class ClassesDialog(QDialog):
         foot = self._row(("Undo the last change", self.undo))
         foot.insertWidget(0, question_mark())
         close = QPushButton("Close")
+        close.setAutoDefault(False)
         close.clicked.connect(self.accept)
         foot.addWidget(close)
         layout.addLayout(foot)
         for table in (self.classes, self.rules):
             table.itemSelectionChanged.connect(self._enable)
-        self.classes.itemDoubleClicked.connect(lambda *_: self.edit())
+        self.classes.itemActivated.connect(lambda *_: self.edit())
         self.refresh()
 
     def _row(self, *buttons: tuple[str, Callable[[], None]]) -> QHBoxLayout:
@@ -139,7 +141,7 @@ class ClassesDialog(QDialog):
             self.past.addTopLevelItem(item)
         left = in_effect(changes)
         self.buttons["Undo the last change"].setToolTip(left[-1].text if left else "")
-        self.buttons["Undo the last change"].setEnabled(bool(left))
+        self.buttons["Undo the last change"].setEnabled(bool(left) and not project.store.read_only)
         self._enable()
 
     def _enable(self) -> None:
@@ -272,7 +274,6 @@ class ClassForm(QDialog):
         self.wrong = label("", "error", wrap=True)
         self.wrong.hide()
         self.ok = QPushButton("OK")
-        self.ok.setDefault(True)
         self.ok.clicked.connect(self.accept)
         self._lay_out()
         self.key.textChanged.connect(self._say_key)
@@ -309,18 +310,22 @@ class ClassForm(QDialog):
         box.addItem("Other…", "")
         place = [value.upper() for _, value in shipped].index(colour.upper())
         box.setCurrentIndex(place)
+        self._chosen_colour = str(box.currentData())
         box.activated.connect(self._other_colour)
         return box
 
     def _other_colour(self) -> None:
         if self.colour.currentData():
+            self._chosen_colour = str(self.colour.currentData())
             return
         option = QColorDialog.ColorDialogOption.DontUseNativeDialog
-        chosen = QColorDialog.getColor(parent=self, title="Colour", options=option)
-        self.colour.setCurrentIndex(0)
+        before = QColor(self._chosen_colour)
+        chosen = QColorDialog.getColor(before, self, "Colour", option)
         if chosen.isValid():
+            self._chosen_colour = chosen.name()
+        if self.colour.findData(self._chosen_colour) < 0:
             self.colour.insertItem(0, _swatch(chosen.name()), chosen.name(), chosen.name())
-            self.colour.setCurrentIndex(0)
+        self.colour.setCurrentIndex(self.colour.findData(self._chosen_colour))
 
     def _list(self, title: str, chosen: tuple[str, ...], wider: dict[str, str]) -> QListWidget:
         box = tick_list(title, self._others, chosen)

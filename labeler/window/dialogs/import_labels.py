@@ -9,7 +9,6 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
     QWidget,
@@ -22,8 +21,7 @@ from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
-from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import Elided, form, label, page
+from labeler.window.widgets.parts import Elided, foot, form, label, page
 from model.errors import counted
 
 
@@ -58,8 +56,7 @@ class ImportLabels(QDialog):
         self.said.setAccessibleName("What would change")
         self.trouble = label("", "error", wrap=True)
         self.trouble.hide()
-        self.cancel, self.take = QPushButton("Cancel"), QPushButton("Import")
-        self.take.setProperty("role", "main")
+        self.take = QPushButton("Import")
         self._lay_out()
         self.person.currentTextChanged.connect(self._choose_person)
         self.of.activated.connect(self.look)
@@ -67,7 +64,6 @@ class ImportLabels(QDialog):
         self.sure.toggled.connect(self._enable)
         for box in (self.only_new, self.drop):
             box.toggled.connect(self.look)
-        self.cancel.clicked.connect(self.reject)
         self.take.clicked.connect(self.take_over)
         self.look()
 
@@ -82,14 +78,11 @@ class ImportLabels(QDialog):
             ("", self.only_new),
             ("", self.drop),
         )
-        foot = QHBoxLayout()
-        foot.addWidget(question_mark())
-        foot.addWidget(label("Nothing is changed before you say so.", "muted"), 1)
-        foot.addWidget(self.cancel)
-        foot.addWidget(self.take)
+        words = label("Nothing is changed before you say so.", "muted")
+        last = foot(self, self.take, "Cancel", beside=words)
         heading = label("What would change", "heading")
         said = self.said, self.sure, self.trouble
-        page(self, "Import labels", self._form, heading, *said, foot, wide=self.said)
+        page(self, "Import labels", self._form, heading, *said, last, wide=self.said)
         for field in (self.of, self.index):
             self._form.setRowVisible(field, False)
         self.sure.hide()

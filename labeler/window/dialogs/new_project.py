@@ -161,7 +161,6 @@ class NewProject(QDialog):
         self.bar.setTextVisible(False)
         self.bar.hide()
         self.make = QPushButton("Create project")
-        self.make.setDefault(True)
         self.make.clicked.connect(self.start)
         last = foot(self, self.make, "Cancel")
         page(self, "New project", fields, self.trouble, self.bar, last)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -41,6 +42,7 @@ class PeopleDialog(QDialog):
             if person.is_me:
                 self.list.setCurrentItem(item)
         self.list.itemActivated.connect(lambda item, column: self._take())
+        self.list.installEventFilter(self)
         self.new = QLineEdit()
         self.new.setPlaceholderText("or a new name")
         self.new.setAccessibleName("A new name")
@@ -63,6 +65,16 @@ class PeopleDialog(QDialog):
         self.new.textChanged.connect(lambda text: self._refresh())
         self.finished.connect(lambda result: self._keep_blind())
         self._refresh()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """A name that is typed in the list is a new one, or that of someone in it."""
+        if not (isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress):
+            return False
+        if not (event.text().isprintable() and event.text().strip()):
+            return False
+        self.new.setFocus()
+        self.new.event(event)
+        return True
 
     def _chosen(self) -> str:
         item = self.list.currentItem()

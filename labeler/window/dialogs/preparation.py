@@ -69,7 +69,6 @@ class PreparationDialog(QDialog):
         for field in (self.light, self.surface, self.background):
             stray.addWidget(field)
         stray.addStretch(1)
-        self.use.setDefault(True)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
         page(

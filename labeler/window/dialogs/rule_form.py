@@ -42,7 +42,6 @@ class RuleForm(QDialog):
         self.said, self.wrong = label("", "heading", wrap=True), label("", "error", wrap=True)
         self.wrong.hide()
         self.ok = QPushButton("Add rule")
-        self.ok.setDefault(True)
         self.ok.clicked.connect(self.accept)
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._say)

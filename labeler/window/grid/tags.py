@@ -135,7 +135,7 @@ class TagBar(QFrame):
         taxonomy = self.session.labels.taxonomy
         labels = self.session.labels
         most = Tally(labels.present, labels.status).classes(taxonomy)
-        for index in taxonomy.order:
+        for index in labels.offered:
             button = TagButton(taxonomy.classes[index], int(most[index]))
             button.key = self._keys.get(f"class.{button.kind.name}", "")
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
@@ -199,6 +199,9 @@ class TagBar(QFrame):
     def refresh(self) -> None:
         """Count the classes of what is selected."""
         if not self.isVisible() and self.buttons and self.session.opened is not None:
+            return
+        if tuple(self.buttons) != self.session.labels.offered:  # a shot carries a retired one
+            self.rebuild()
             return
         have, n = self.selection.counts()
         self.count.setText(f"{n:,} selected" if n else "none selected")

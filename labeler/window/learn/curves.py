@@ -15,7 +15,7 @@ from labeler.runs.run_report import BROKEN, MACRO, MICRO, RARE, Curves
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import label
-from labeler.window.widgets.quiet_plot import QuietPlot
+from labeler.window.widgets.quiet_plot import QuietPlot, WholeNumbers
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,10 @@ def _of(curves: Curves, lines: Sequence[Curve], table: dict[str, list[float]]) -
     return [(line, curves.epochs, table.get(line.name, [])) for line in lines]
 
 
-class _Epochs(pg.AxisItem):
-    """An axis of whole epochs: there is nothing between two of them, and `last` has its tick."""
+class _Epochs(WholeNumbers):
+    """An axis of epochs, of which the `last` has its tick."""
 
     last = 2
-
-    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
-        found = super().tickSpacing(low, high, size)
-        return [(step, start) for step, start in found if step >= 1] or [(1.0, 0.0)]
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         levels = [

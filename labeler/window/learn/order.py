@@ -211,8 +211,10 @@ class LabelCounts(QWidget):
         used = usable_shots(session.labels.taxonomy, session.labels.decided)
         sets = session.labels.taxonomy.unpack(session.labels.present[used])
         counts = sets.sum(0)
-        self._make_room(len(counts))
-        for i, (name, number) in zip(session.labels.taxonomy.order, self._cells, strict=False):
+        taxonomy = session.labels.taxonomy
+        trained = [i for i in taxonomy.order if not taxonomy.classes[i].retired]
+        self._make_room(len(trained))
+        for i, (name, number) in zip(trained, self._cells, strict=False):
             count = int(counts[i])
             name.setText(session.labels.taxonomy.names[i])
             number.setText(

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
-from labeler.window.widgets.quiet_plot import QuietPlot
+from labeler.window.widgets.quiet_plot import QuietPlot, WholeNumbers
 from model.online.bands import Band, Share
 
 LEAST_HEIGHT = 90
@@ -83,7 +83,8 @@ class SizePlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.said = label("", "heading")
-        self.plot = QuietPlot("Droplet radius", {"left": "droplets", "bottom": "nm"}, lines=False)
+        units, axes = {"left": "droplets", "bottom": "nm"}, {"left": WholeNumbers("left")}
+        self.plot = QuietPlot("Droplet radius", units, axes, lines=False)
         self.plot.setMinimumHeight(LEAST_HEIGHT)
         self.bars = pg.BarGraphItem(x=[], height=[], width=1)
         self.plot.addItem(self.bars)

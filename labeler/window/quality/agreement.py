@@ -98,7 +98,9 @@ class AgreementPage(Page):
     @property
     def _order(self) -> tuple[int, ...]:
         """The class of each line of the chart."""
-        return self.session.labels.taxonomy.order
+        labels, found = self.session.labels, self.found
+        differ = [] if found is None else [alpha.differing > 0 for alpha in found.alphas]
+        return tuple(c for c in labels.taxonomy.order if labels.offers(c) or any(differ[c : c + 1]))
 
     def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)
@@ -131,8 +133,8 @@ class AgreementPage(Page):
             )
             for name, alpha in ((found.class_names[c], found.alphas[c]) for c in self._order)
         ]
-        if self.class_index < 0:
-            self.class_index = int(np.argmax([a.differing for a in found.alphas]))
+        if self.class_index not in self._order:
+            self.class_index = max(self._order, key=lambda c: found.alphas[c].differing)
         self.chart.show_rows(rows, self._order.index(self.class_index))
         self.people.show_lines([(name, f"{n:,}") for name, n in found.readers])
         self._choose(self.class_index)

@@ -13,7 +13,7 @@ from labeler.window.quality.parts import Page, figure
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label
-from labeler.window.widgets.quiet_plot import QuietPlot
+from labeler.window.widgets.quiet_plot import QuietPlot, WholeNumbers
 from model.errors import counted
 
 
@@ -36,7 +36,10 @@ class WeekPage(Page):
             name: figure("–", name) for name in ("today", "shots an hour today", "worked today")
         }
         self.figures |= {name: figure("–", name) for name in ("last 7 days", "shots an hour")}
-        self.days, self.hours = QuietPlot("Shots by day"), QuietPlot("Shots by hour")
+        self.days, self.hours = (
+            QuietPlot(what, axes={"left": WholeNumbers("left")})
+            for what in ("Shots by day", "Shots by hour")
+        )
         self.hours_title = label("", "heading")
         self.rare = IntervalChart("Labels of the rare classes", whole=ENOUGH_OF_A_CLASS)
         self.rare_title = label("", "heading")

@@ -160,7 +160,8 @@ def foot(
     close: str = "Close",
     beside: QWidget | None = None,
 ) -> QHBoxLayout:
-    """The last row of a dialog: "?" and `beside` at the left; closing and the main button."""
+    """The last row of a dialog: "?" and `beside` at the left; closing and the main button, which
+    is what Enter in a field presses, or nothing while it is off."""
     away = QPushButton(close)
     away.clicked.connect(dialog.reject)
     row = QHBoxLayout()
@@ -171,6 +172,7 @@ def foot(
     row.addWidget(away)
     if main is not None:
         set_role(main, "main")
+        main.setDefault(True)
         row.addWidget(main)
     return row
 

@@ -62,6 +62,14 @@ class QuietPlot(pg.PlotWidget):
             self.apply_theme()
 
 
+class WholeNumbers(pg.AxisItem):
+    """An axis of what is counted one by one: there is nothing between two numbers."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        found = super().tickSpacing(low, high, size)
+        return [(step, start) for step, start in found if step >= 1] or [(1.0, 0.0)]
+
+
 def keep_out_of_keys(plot: pg.PlotWidget) -> None:
     """Take a plot out of the order of Tab, and what it paints on too, which pyqtgraph puts in."""
     for widget in (plot, plot.viewport()):

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QColorDialog
 
 from labeler.cli import main
 from labeler.project import backups, classes
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
-from labeler.window.dialogs.classes import ClassesDialog
+from labeler.window.dialogs.classes import ClassesDialog, ClassForm
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
+from model.taxonomy.colours import GREEN
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads, shipped
 from tests.helpers.window_parts import make_project, make_session, window_on
@@ -267,11 +270,11 @@ def test_an_edit_by_hand_is_recorded_and_can_be_taken_back(project):
 
 
 def test_a_crash_before_the_file_is_written_is_made_good_at_the_next_opening(project, monkeypatch):
-    def die(folder, text):
+    def die(folder, text, known):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(classes, "write_taxonomy", die)
+        patch.setattr(backups, "write_taxonomy", die)
         with pytest.raises(KeyboardInterrupt):
             classes.rename(project, "Bent", "Curved")
     assert in_the_file(project) == HELIUM
@@ -279,6 +282,46 @@ def test_a_crash_before_the_file_is_written_is_made_good_at_the_next_opening(pro
         assert "Curved" in again.taxonomy.names
         assert 'name = "Curved"' in in_the_file(again)
         assert [c.what for c in classes.changes(again)] == ["rename"]
+
+
+def test_what_was_edited_by_hand_while_a_change_waited_for_its_file_is_kept(project, monkeypatch):
+    def full(folder, text, known):
+        raise InputError("the disk is full", mend="Free some space.")
+
+    by_hand = HELIUM.replace('severity = "soft"', 'severity = "hard"', 1)
+    path = project.folder / "taxonomy.toml"
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "write_taxonomy", full)
+        classes.rename(project, "Bent", "Curved")
+    path.write_text(by_hand)
+    with Project.open(project.folder) as again:
+        (note,) = again.notes
+        assert "taxonomy.toml was edited by hand" in note
+        assert "taxonomy.edited.toml" in note
+    assert path.with_suffix(".edited.toml").read_text() == by_hand
+    assert 'name = "Curved"' in path.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "write_taxonomy", full)
+        classes.rename(project, "Curved", "Bowed")
+    path.write_text(by_hand)
+    assert "taxonomy.edited-2.toml" in classes.rename(project, "Bowed", "Bent")
+    assert (project.folder / "taxonomy.edited-2.toml").read_text() == by_hand
+
+
+def test_going_back_keeps_what_was_edited_by_hand_and_not_taken_over(project):
+    path = project.folder / "taxonomy.toml"
+    held = backups.back_up(project.folder)
+    classes.rename(project, "Bent", "Curved")
+    path.write_text(HELIUM + "# mine\n")
+    backups.restore(project.folder, held)
+    assert path.read_text() == HELIUM
+    assert path.with_suffix(".edited.toml").read_text() == HELIUM + "# mine\n"
+
+
+def test_a_file_of_classes_that_is_gone_is_said_where_they_are_changed(project):
+    (project.folder / "taxonomy.toml").unlink()
+    with pytest.raises(InputError, match=r"taxonomy\.toml"):
+        classes.rename(project, "Bent", "Curved")
 
 
 def test_a_change_that_fails_changes_nothing(project, monkeypatch):
@@ -386,14 +429,13 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
 def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_database(
     qapp, week, monkeypatch
 ):
-    def full(folder, text):
+    def full(folder, text, known):
         raise InputError("the disk is full", mend="Free some space.")
 
     session = make_session(week)
     bent, streak = (session.labels.taxonomy.index(name) for name in ("Bent", "Streak"))
     session.labelling.toggle(streak)
     with monkeypatch.context() as patch:
-        patch.setattr(classes, "write_taxonomy", full)
         patch.setattr(backups, "write_taxonomy", full)
         session.change_classes(classes.merge, "Streak", "Bent")
         assert in_the_file(session.opened.project) == HELIUM
@@ -405,6 +447,21 @@ def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_da
     now = in_the_file(session.opened.project)
     assert 'name = "Banded"' in now, "written as soon as there was room"
     assert "retired" in now
+    session.close()
+
+
+def test_undo_says_that_it_does_not_reach_behind_a_merge(qapp, week):
+    session, said = make_session(week), []
+    session.noted.connect(lambda level, text: said.append(text))
+    session.labelling.toggle(session.labels.taxonomy.index("Bent"))
+    session.change_classes(classes.merge, "Bent", "Streak")
+    session.labelling.undo()
+    assert "does not reach behind a merge of classes" in said[-1]
+    session.labelling.toggle(session.labels.taxonomy.index("Asymmetric"))
+    session.labelling.undo()
+    session.labelling.redo()
+    session.labelling.redo()
+    assert said[-1] == "Nothing to redo."
     session.close()
 
 
@@ -701,3 +758,45 @@ def test_an_exclusion_of_a_wider_rule_is_shown_and_not_taken_off_here(qtbot, wee
     assert not any(i.flags() & Qt.ItemFlag.ItemIsEnabled for i in items)
     assert "stands alone" in items[0].toolTip()
     session.close()
+
+
+def test_no_other_colour_chosen_leaves_the_one_that_was(qtbot, week, monkeypatch):
+    answers = [QColor(), QColor("#123456"), QColor()]
+    monkeypatch.setattr(QColorDialog, "getColor", lambda *how: answers.pop(0))
+    form = ClassesDialog(make_session(week)).form("Bent")
+    qtbot.addWidget(form)
+    other = form.colour.findText("Other…")
+    form.colour.setCurrentIndex(form.colour.findText("Green"))
+    form.colour.activated.emit(form.colour.currentIndex())
+    seen = []
+    for _ in range(3):
+        form.colour.setCurrentIndex(form.colour.findText("Other…"))
+        form.colour.activated.emit(other)
+        seen.append(form.entry().colour)
+    assert seen == [GREEN, "#123456", "#123456"]
+
+
+def test_enter_on_a_class_edits_it_and_leaves_the_dialog_open(qtbot, week, monkeypatch):
+    dialog = ClassesDialog(make_session(week))
+    qtbot.addWidget(dialog)
+    edited = []
+    monkeypatch.setattr(ClassForm, "exec", lambda form: edited.append(form.old))
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(BENT))
+    qtbot.keyClick(dialog.classes, Qt.Key.Key_Return)
+    assert edited == ["Bent"]
+    assert dialog.isVisible()
+
+
+def test_in_a_project_that_can_only_be_read_no_change_of_the_classes_is_offered(qtbot, week):
+    session = make_session(week)
+    session.change_classes(classes.rename, "Bent", "Curved")
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    assert dialog.buttons["Undo the last change"].isEnabled()
+    session.opened.project.store.database.read_only = True
+    dialog.refresh()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(BENT))
+    enabled = {text for text, button in dialog.buttons.items() if button.isEnabled()}
+    assert enabled == set()

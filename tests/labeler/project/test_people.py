@@ -54,6 +54,8 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
                 people.label_as(project.store, name)
             with pytest.raises(InputError, match="is no name"):
                 Project.create(week.with_name("other"), [project.sources[0].path], annotator=name)
+        with pytest.raises(InputError, match=r"has 61 letters.*1 to 60 letters"):
+            people.label_as(project.store, "x" * 61)
 
 
 def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(qapp, week):

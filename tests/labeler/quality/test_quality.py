@@ -124,8 +124,10 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     assert session.cursor.row == 2
     texts = [w.text() for w in card.findChildren(type(card.state)) if not w.isHidden()]
     assert any("•\u00a0Bent" in t for t in texts)
+    whole = card.height()
     card.take(PROLATE | BENT)
     assert session.cursor.row == 5
+    assert card.height() == whole, "the next shot has as many lines"
     who = adjudication.consensus_annotator(session.opened.project)
     assert session.opened.project.store.load_state(who).present[2] == PROLATE | BENT
     assert session.labels.present[2] == SPHERICAL | ROUND
@@ -230,6 +232,9 @@ def test_the_week_counts_what_was_decided_by_hand(window):
     assert shown.figures["today"][1].text() == "4"
     assert "2 more" in shown.said.text()
     assert shown.rare.rows[-1].note == "44 to go"
+    for plot in (shown.days, shown.hours):  # half a shot is never decided
+        ticks = plot.getAxis("left").tickValues(0, 1, 400)
+        assert {tick for _, values in ticks for tick in values} <= {0.0, 1.0}
 
 
 def test_nothing_is_cut_off_in_the_smallest_comfortable_window(window):

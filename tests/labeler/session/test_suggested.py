@@ -115,6 +115,20 @@ def test_everything_sure_is_accepted_as_one_gesture(session):
     assert ((session.labels.status & LABELLED) > 0).sum() == 1
 
 
+def test_all_random_checks_stay_open_where_sure_suggestions_are_accepted(session, monkeypatch):
+    monkeypatch.setattr(audit, "FEWEST_CHECKS", 1)
+    session.suggestions.take(learnt(session, sure=0.99))
+    checks, said = audit.reserved(40, audit.DRAW), []
+    found = session.suggestions.sure(0.9)
+    assert not np.isin(found.rows, checks).any()
+    assert found.checks == len(checks) > 1
+    assert found.left == f"{len(checks)} random checks left open: label each by itself."
+    session.noted.connect(lambda level, text: said.append(text))
+    session.labelling.accept_sure(0.9)
+    assert found.left in said[-1]
+    assert (session.labels.status[checks] == 0).all()
+
+
 def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
     session.suggestions.take(learnt(session, sure=0.99))
     assert session.labelling.accept_sure(0.9, [1, 5]) == 2

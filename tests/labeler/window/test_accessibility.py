@@ -30,6 +30,7 @@ from PyQt6.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QToolButton,
+    QTreeWidget,
     QWidget,
 )
 
@@ -183,6 +184,39 @@ def test_everything_that_takes_keys_in_a_dialog_has_a_name(window, place, name):
     assert unnamed(dialog) == []
     dialog.close()
     dialog.deleteLater()
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_enter_in_a_field_never_closes_what_asks_for_something(window, place, qtbot, name):
+    dialog = DIALOGS[name](window, place)
+    qtbot.addWidget(dialog)
+    buttons = dialog.findChildren(QPushButton)
+    main = [b for b in buttons if b.property("role") == "main"]
+    if not isinstance(dialog, QDialog) or not main or isinstance(dialog, QFileDialog):
+        return
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    for button in main:
+        button.setEnabled(False)
+    fields = (QLineEdit, QAbstractSpinBox, QTreeWidget, QCheckBox)
+    for field in dialog.findChildren(QWidget):
+        if isinstance(field, fields) and field.isVisible() and field.isEnabled():
+            field.setFocus()
+            qtbot.keyClick(field, Qt.Key.Key_Return)
+            assert dialog.isVisible() or dialog.result(), field.accessibleName()
+    dialog.reject()
+
+
+def test_a_name_that_is_typed_in_the_list_of_annotators_is_who_labels(window, qtbot):
+    dialog = PeopleDialog(window.session, window)
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.list.setFocus()
+    for letter in "bert":
+        qtbot.keyClicks(dialog.focusWidget(), letter)
+    qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
+    assert dialog.name == "bert"
 
 
 def test_every_dialog_is_in_the_list(window, place):

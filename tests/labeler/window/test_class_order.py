@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from labeler.project import classes
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.project.summary import summary
@@ -49,6 +50,27 @@ def in_order(names):
     found = [name for name in names if name in ORDER]
     assert found == [name for name in ORDER if name in found]
     return found
+
+
+def test_a_retired_class_is_offered_nowhere_unless_a_shot_carries_it(window):
+    session = window.session
+    names = session.labels.taxonomy.names
+    left = [name for name in ORDER if name != "Layered"]
+    session.change_classes(classes.merge, "Layered", "Newton Rings")
+    window.show_tab("Grid")
+    tags = window.views["Grid"].tags
+    assert [names[i] for i in tags.buttons] == left
+    assert in_order(c.text for c in window.actions_.keymap.commands.values()) == left
+    window.show_tab("Learn")
+    assert [name for name, _ in window.views["Learn"].form.counts.lines()] == left
+    assert in_order(line.text for line in by_class(session).legend) == left
+    window.show_tab("Quality")
+    window.views["Quality"].show_page("Agreement")
+    shown = window.views["Quality"].stack.currentWidget()
+    assert [row.name for row in shown.chart.rows] == left
+    session.change_classes(classes.undo)
+    window.show_tab("Grid")
+    assert [names[i] for i in tags.buttons] == list(ORDER)
 
 
 def test_the_panel_and_all_commands_name_the_classes_in_one_order(window):

@@ -422,6 +422,10 @@ def test_keys_are_reset_to_the_shipped_ones(window):
     assert sheet.changed
     assert sheet.buttons["skip"].text() == "S"
     assert keymap.own() == {}
+    assert not sheet.defaults.isEnabled()
+    sheet.buttons["skip"].click()
+    QTest.keyClick(sheet.buttons["skip"], Qt.Key.Key_J)
+    assert sheet.defaults.isEnabled()
     sheet.close()
 
 

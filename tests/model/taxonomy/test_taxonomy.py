@@ -306,6 +306,12 @@ def test_a_taxonomy_that_is_missing_or_not_shipped_is_named(tmp_path):
         find("xenon")
 
 
+def test_a_folder_of_the_same_name_beside_does_not_hide_a_shipped_taxonomy(tmp_path, monkeypatch):
+    (tmp_path / "helium").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load(find("helium")).names == HELIUM.names
+
+
 @given(any_rows, any_rows)
 def test_an_undecided_class_breaks_no_rule_that_it_might_keep(labels, known):
     labels = labels & known

@@ -91,14 +91,16 @@ class VotesCard(QFrame):
         who, what = label(name, "muted"), label(words, wrap=True)
         who.setMaximumWidth(110)
         who.setToolTip(name)
-        self.grid.addWidget(who, k, 0)
-        self.grid.addWidget(what, k, 1)
+        parts: list[QWidget] = [who, what]
         if present is not None:
             take = QPushButton("Use this")
             take.setAccessibleName(f"Use what {name} said")
             take.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             take.clicked.connect(lambda: self.take(present, known))
-            self.grid.addWidget(take, k, 2)
+            parts.append(take)
+        for column, part in enumerate(parts):
+            self.grid.addWidget(part, k, column)
+            part.show()  # at once: what is hidden yet gets no room
 
     def take(self, present: int, known: int = -1) -> None:
         """Make this the consensus label of the shot, and go on."""

@@ -67,7 +67,6 @@ class GeometryDialog(QDialog):
         self.all = QCheckBox()
         self.trouble = label(role="error", wrap=True)
         self.save = QPushButton("Save")
-        self.save.setDefault(True)
         self.save.clicked.connect(self.apply)
         fields = form(*((NUMBERS[name], field) for name, field in self.fields.items()))
         points = beside(self.pick, self.clear)
