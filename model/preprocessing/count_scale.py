@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from model.preprocessing.beam_place import where_it_is
 from model.preprocessing.file_pixels import FEWEST_SHOTS, NO_PIXELS, FilePixels, PixelSample
 from model.preprocessing.preparation import reference_of
 from model.shots.counts.check import doubts_of, glance_at, in_words
@@ -158,12 +159,16 @@ def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> 
     for _, counts, mask in kept or read():
         shown.add(counts, mask)
         glances.append(glance_at(counts, mask))
-    pixels = shown.pixels()
+    seen = shown.statistics.reference() if shown.shots >= FEWEST_SHOTS else None
+    pixels = shown.pixels(seen)
     looks = looks_of(
         [reduce(counts, mask, table.geometry(row), pixels) for row, counts, mask in kept or read()]
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
+    known = any(info.geometry.centre is not None for info in each)
+    if seen is not None and not known and (where := where_it_is(seen)):
+        doubts.append(where)
     return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels)
 
 
