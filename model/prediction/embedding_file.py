@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import explained, written_whole
+from model.preprocessing.count_scale import judged_together
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
 from model.runs.folder import DESCRIPTION
@@ -61,12 +62,16 @@ def parts_of(
         json.dumps([info.fingerprint, *steps.decided_by(info.shape, info.geometry)]).encode()
         for info in table.sources
     ]
+    judged_with = {number: [number] for number in range(len(files))}
+    if steps.scale is not None:
+        judged_with |= {number: group for group in judged_together(table) for number in group}
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
         mine = slice(first, stop)
         digest = hashlib.blake2b(digest_size=8)
-        for number in np.unique(table.source_of[mine]):
+        here = {number: None for n in np.unique(table.source_of[mine]) for number in judged_with[n]}
+        for number in here:
             digest.update(files[number])
         digest.update(np.ascontiguousarray(table.source_of[mine]).tobytes())
         digest.update(np.ascontiguousarray(table.index_of[mine]).tobytes())

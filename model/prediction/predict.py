@@ -192,13 +192,16 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
     """Predict by the workers of a Dask scheduler, see `bulk.engines`."""
     began, table, total = time.monotonic(), work.table, len(work.table)
     size = BATCHES * inference.batch_for(work.shape, inference.best_device())
+    steps = work.about.preprocessing
+    scales = steps.scales_of(table)
     decides = {
         "source": table.fingerprint,
         "run": [work.run.name, checkpoint.digest(work.run)],
         "engine": work.engine,
         "block": size,
-        "preparation": work.about.preprocessing.preparation.to_dict(),
+        "steps": steps.decides_cache,
         "geometry": _geometry_of(table, work.about),
+        "scales": [s and [s.pedestal, s.level, *s.pixels.words] for s in scales],
     }
     with explained(work.out):
         filling = Filling(work.out, decides)
@@ -210,10 +213,9 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."
         yield event("note", level="info", text=text)
-        scales = work.about.preprocessing.scales_of(table)
         yield from warnings_of(table, scales)
         todo = filling.todo(blocks(total, size))
-        task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation, scales)
+        task = _Task(table, work.run, work.engine, steps.preparation, scales)
         with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
             take = lambda block, answer: filling.put(block, *answer)  # noqa: E731
             try:
