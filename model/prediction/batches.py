@@ -160,7 +160,8 @@ def attributes_of(
     cells = cell_box(network, about.preprocessing.size, grid)
     first = table.sources[0]
     described = describe(about, run.resolve().name, first.shape, cells, first.geometry.centre)
-    return described | {"fingerprint": table.fingerprint}
+    decided = about.preprocessing.decisions(table.sources)
+    return described | {"fingerprint": table.fingerprint, "geometry": decided}
 
 
 def describe(

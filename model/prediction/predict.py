@@ -8,8 +8,6 @@ process, so the datasets hold the same bytes; interrupted, the same call goes on
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -200,7 +198,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         "engine": work.engine,
         "block": size,
         "steps": steps.decides_cache,
-        "geometry": _geometry_of(table, work.about),
+        "geometry": steps.decisions(table.sources).tolist(),
         "scales": [s and [s.pedestal, s.level, *s.pixels.words] for s in scales],
     }
     with explained(work.out):
@@ -238,13 +236,6 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
             yield event("note", level="info", text=said)
         filling.finish()
     yield _finished(work, unreadable + overflowing, began)
-
-
-def _geometry_of(table: ShotTable, about: Checkpoint) -> str:
-    """What stands for all that the files' geometry decides of the network's input."""
-    steps = about.preprocessing
-    decides = [steps.decided_by(source.shape, source.geometry) for source in table.sources]
-    return hashlib.blake2b(json.dumps(decides).encode(), digest_size=8).hexdigest()
 
 
 def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:

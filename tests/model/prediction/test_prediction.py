@@ -109,6 +109,7 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
     corner = (0.5 - 8) / SIZE  # cells of 16 pixels around pixels 0, 16, 32 and 48
     np.testing.assert_allclose(attributes["cells"], (corner, corner, corner + 1, corner + 1))
     assert attributes["fingerprint"] == table.fingerprint
+    assert attributes["geometry"].shape == (len(table.sources),)
     assert events[-1]["shots"] == 19
     assert events[-1]["unreadable"] == 0
     assert events[0]["text"].startswith("Prediction by ")
