@@ -65,7 +65,8 @@ class RunPredictions(Predictions):
     `role` (N,) as written; `fields` (N, 4), the part of each shot that it saw as fractions, None in
     files that say it of the first source only; `seen_by_a_cell`, the width of what a cell of a
     heatmap can see, as a share of that, None where it is not written; `input` what it looks at:
-    the pattern, or its correlation map; `run` and `recipe` by name.
+    the pattern, or its correlation map; `geometry` (S,) what stands for what the geometry of each
+    source decided of it, None in files that do not say it; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -78,6 +79,7 @@ class RunPredictions(Predictions):
         self.recipe = as_text(attrs.get("recipe", ""))
         self.fingerprint = as_text(attrs.get("fingerprint", ""))
         self.input = as_text(attrs.get("input", "pattern"))
+        self.geometry = np.array(attrs["geometry"]) if "geometry" in attrs else None
         self._read_answers(file)
         self._read_field(file)
         self._find_maps(file)
@@ -350,24 +352,28 @@ def predictions_of(project: Project) -> tuple[RunPredictions | None, str]:
     if not elsewhere:
         return found, ""
     return found, (
-        f"Run {number} read another part of {counted(elsewhere, 'shot')} than the geometry of their"
-        f" files says now. Predict again: airylabel predict PROJECT --run {number}."
+        f"Run {number} read {counted(elsewhere, 'shot')} by another geometry than that of their"
+        f" files now. Predict again: airylabel predict PROJECT --run {number}."
     )
 
 
 def read_elsewhere(found: RunPredictions, folder: Path, sources: Sequence[SourceInfo]) -> int:
-    """Of how many shots of these files, in their order, a network would read another square now.
+    """How many shots of these files, in their order, a network would read otherwise now, by their
+    geometry; older predictions say it only of the square that is read.
 
     0 where the predictions or the run's folder do not say what it read.
     """
-    if found.fields is None:
-        return 0
     try:
         _, steps = described(folder, None)
     except InputError:  # the predictions are whole without it
         return 0
-    now = [steps.field(info.shape, info.geometry.centre) for info in sources]
-    each = np.repeat(np.array(now, np.float32), [info.n_shots for info in sources], 0)
-    if len(each) != len(found):
+    shots = np.array([info.n_shots for info in sources], int)
+    if shots.sum() != len(found):
         return 0
+    if found.geometry is not None and found.geometry.shape == shots.shape:
+        return int(shots[found.geometry != steps.decisions(sources)].sum())
+    if found.fields is None:
+        return 0
+    now = [steps.field(info.shape, info.geometry.centre) for info in sources]
+    each = np.repeat(np.array(now, np.float32), shots, 0)
     return int((np.abs(each - found.fields) > SAME).any(1).sum())

@@ -26,6 +26,7 @@ from model.online.stream import Hit
 from model.prediction import inference
 from model.prediction.batches import PooledHead, describe
 from model.prediction.before_labels import adapted_head, answers
+from model.preprocessing.beam_place import where_it_is
 from model.preprocessing.count_scale import (
     SAMPLE,
     CountScale,
@@ -33,12 +34,24 @@ from model.preprocessing.count_scale import (
     looks_of,
     scale_of,
 )
-from model.preprocessing.file_pixels import NO_PIXELS, FilePixels, PixelSample
+from model.preprocessing.file_pixels import (
+    FEWEST_SHOTS,
+    NO_PIXELS,
+    FilePixels,
+    PixelSample,
+)
 from model.preprocessing.network_input import Floats
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.prior import expected_of
-from model.shots.counts.check import unusable
+from model.shots.counts.check import (
+    STEPS_SEEN,
+    Glance,
+    doubts_of,
+    glance_at,
+    in_words,
+    unusable,
+)
 from model.shots.layouts import Geometry
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -149,8 +162,13 @@ class LiveReader:
     first: PixelSample = field(default_factory=PixelSample)
     """The first hits, and which pixels they show to be spoilt."""
     pixels: FilePixels = NO_PIXELS
+    glances: list[Glance] = field(default_factory=list)
+    """At the first hits."""
     looked_at: int = 0
     """So many hits said so."""
+    said: list[str] = field(default_factory=list)
+    """Doubts about their counts, in words, and those that no one has asked for yet."""
+    unsaid: list[str] = field(default_factory=list)
     adapting: Adapting | None = None
     """Of a shipped network."""
 
@@ -193,7 +211,7 @@ class LiveReader:
         `field`, `shift`, and of a shipped network `adapted_to`), and why the others could not."""
         fields, shifts, readable, errors = [], [], [], []
         preprocessing = self.about.preprocessing
-        self._look_at_pixels(hits)
+        again = self._look_at_detector(hits)
         squares: list[Floats] = []
         new: list[Seen] = []
         for hit in hits:
@@ -215,6 +233,8 @@ class LiveReader:
         if not readable:
             return [], {}, errors
         self._look(new)
+        if again:
+            self._doubt(readable)
         pixels = [
             preprocessing.to_input(preprocessing.brought(s, self.scale)).astype(np.float32)[None]
             for s in squares
@@ -234,18 +254,44 @@ class LiveReader:
         said, self.adapting.notices = self.adapting.notices, []
         return said
 
-    def _look_at_pixels(self, hits: Sequence[Hit]) -> None:
-        """Tell spoilt pixels by the first hits, whenever there are twice as many, as of a file."""
-        if self.about.preprocessing.scale is None or self.first.shots >= SAMPLE:
-            return
+    def doubts(self) -> list[str]:
+        """Why the numbers of the hits may be no counts, for people, since this was last asked; each
+        is said once."""
+        new, self.unsaid = self.unsaid, []
+        return new
+
+    def _look_at_detector(self, hits: Sequence[Hit]) -> bool:
+        """Keep what the first hits show of it, and tell spoilt pixels by them, whenever there are
+        twice as many, as of a file; whether that was now."""
+        if self.first.shots >= SAMPLE:
+            return False
         for hit in hits[: SAMPLE - self.first.shots]:
             if not unusable(hit.counts, hit.mask):
                 self.first.add(hit.counts, hit.mask)
-        if self.first.shots >= 2 * self.looked_at or self.first.shots >= SAMPLE:
+                self.glances.append(glance_at(hit.counts, hit.mask))
+        del self.glances[: -self.first.shots]  # of shots of another shape
+        if self.first.shots < min(SAMPLE, 2 * self.looked_at):
+            return False
+        self.looked_at = self.first.shots
+        if self.about.preprocessing.scale is not None:
             before, self.pixels = self.pixels, self.first.pixels()
-            self.looked_at = self.first.shots
             if self.pixels.words != before.words:  # the sample was seen with other pixels
                 self.sample = EvenSample(SAMPLE)
+        return True
+
+    def _doubt(self, hits: Sequence[Hit]) -> None:
+        """Say once why their numbers may be no counts, or where their beam seems to be."""
+        if self.first.shots < STEPS_SEEN:
+            return
+        looks = looks_of(self.sample.items)
+        doubts = doubts_of(self.glances, [(low, dark) for low, _, dark in looks] or None)
+        scaled = self.about.preprocessing.scale is not None
+        known = any(self.geometry_of(hit).centre is not None for hit in hits)
+        if scaled and not known and self.first.shots >= FEWEST_SHOTS:
+            doubts += filter(None, [where_it_is(self.first.statistics.reference())])
+        new = [text for text in doubts if text not in self.said]
+        self.said = [*self.said, *new]
+        self.unsaid = [*self.unsaid, *in_words([(hits[0].origin, new)])]
 
     def _look(self, new: list[Seen]) -> None:
         """Tell the scale again whenever there are twice as many shots to tell it by."""

@@ -112,7 +112,7 @@ class _Watch:
                 yield from self._read(hits)
             for text in self.reader.notices():
                 yield event("note", level="info", text=text)
-            for text in self.stream.notices():
+            for text in (*self.reader.doubts(), *self.stream.notices()):
                 yield event("note", level="warning", text=text)
             yield from self._report_stall()
             if time.monotonic() >= due:

@@ -161,7 +161,12 @@ def attributes_of(
     first = table.sources[0]
     described = describe(about, run.resolve().name, first.shape, cells, first.geometry.centre)
     seen = seen_by_a_cell(network, about.preprocessing.size)
-    return described | {"seen_by_a_cell": seen, "fingerprint": table.fingerprint}
+    decided = about.preprocessing.decisions(table.sources)
+    return described | {
+        "seen_by_a_cell": seen,
+        "fingerprint": table.fingerprint,
+        "geometry": decided,
+    }
 
 
 def describe(

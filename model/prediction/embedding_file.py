@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import explained, written_whole
+from model.preprocessing.count_scale import judged_together
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
 from model.runs.folder import DESCRIPTION
@@ -65,18 +66,21 @@ def parts_of(
         for info in table.sources
     ]
     beams = [json.dumps(info.geometry.centre).encode() for info in table.sources]
+    judged_with = {number: [number] for number in range(len(files))}
+    if steps.scale is not None:
+        judged_with |= {number: group for group in judged_together(table) for number in group}
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
         mine = slice(first, stop)
         digest = hashlib.blake2b(digest_size=8)
-        numbers = np.unique(table.source_of[mine]).tolist()
-        for number in numbers:
+        here = {number: None for n in np.unique(table.source_of[mine]) for number in judged_with[n]}
+        for number in here:
             digest.update(files[number])
         digest.update(np.ascontiguousarray(table.source_of[mine]).tobytes())
         digest.update(np.ascontiguousarray(table.index_of[mine]).tobytes())
         name = f"{first:09d}-{digest.hexdigest()}"
-        for number in numbers:
+        for number in here:
             digest.update(beams[number])
         about_beam = folder / f"{name}-{digest.hexdigest()}.npy"
         found.append(Part(first, stop, folder / f"{name}.npy", about_beam))

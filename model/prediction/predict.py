@@ -8,8 +8,6 @@ process, so the datasets hold the same bytes; interrupted, the same call goes on
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -192,13 +190,16 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
     """Predict by the workers of a Dask scheduler, see `bulk.engines`."""
     began, table, total = time.monotonic(), work.table, len(work.table)
     size = BATCHES * inference.batch_for(work.shape, inference.best_device())
+    steps = work.about.preprocessing
+    scales = steps.scales_of(table)
     decides = {
         "source": table.fingerprint,
         "run": [work.run.name, checkpoint.digest(work.run)],
         "engine": work.engine,
         "block": size,
-        "preparation": work.about.preprocessing.preparation.to_dict(),
-        "geometry": _geometry_of(table, work.about),
+        "steps": steps.decides_cache,
+        "geometry": steps.decisions(table.sources).tolist(),
+        "scales": [s and [s.pedestal, s.level, *s.pixels.words] for s in scales],
     }
     with explained(work.out):
         filling = Filling(work.out, decides)
@@ -210,10 +211,9 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."
         yield event("note", level="info", text=text)
-        scales = work.about.preprocessing.scales_of(table)
         yield from warnings_of(table, scales)
         todo = filling.todo(blocks(total, size))
-        task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation, scales)
+        task = _Task(table, work.run, work.engine, steps.preparation, scales)
         with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
             take = lambda block, answer: filling.put(block, *answer)  # noqa: E731
             try:
@@ -236,13 +236,6 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
             yield event("note", level="info", text=said)
         filling.finish()
     yield _finished(work, unreadable + overflowing, began)
-
-
-def _geometry_of(table: ShotTable, about: Checkpoint) -> str:
-    """What stands for all that the files' geometry decides of the network's input."""
-    steps = about.preprocessing
-    decides = [steps.decided_by(source.shape, source.geometry) for source in table.sources]
-    return hashlib.blake2b(json.dumps(decides).encode(), digest_size=8).hexdigest()
 
 
 def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from model.preprocessing.beam_place import where_it_is
 from model.preprocessing.file_pixels import FEWEST_SHOTS, NO_PIXELS, FilePixels, PixelSample
 from model.preprocessing.preparation import reference_of
 from model.shots.counts.check import doubts_of, glance_at, in_words
@@ -114,20 +115,24 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
     such sources of the same shape. Shots that cannot be read tell nothing.
     """
     scales = [FileScale(0.0, 0.0)] * len(table.sources)
-    rng = np.random.default_rng(0)
-    few: dict[tuple[int, ...], list[int]] = {}
-    for number, info in enumerate(table.sources):
-        rows = np.flatnonzero(table.source_of == number)
-        if len(rows) < FEWEST_SHOTS:
-            few.setdefault(info.shape, []).append(number)
-            continue
-        scales[number] = _scale_in(table, rng.permutation(rows)[:SAMPLE], reduce)
-    for numbers in few.values():
+    for numbers in judged_together(table):
         rows = np.flatnonzero(np.isin(table.source_of, numbers))
-        together = _scale_in(table, rng.permutation(rows)[:SAMPLE], reduce)
+        sample = np.random.default_rng(0).permutation(rows)[:SAMPLE]
+        found = _scale_in(table, sample, reduce)
         for number in numbers:
-            scales[number] = together
+            scales[number] = found
     return tuple(scales)
+
+
+def judged_together(table: ShotTable) -> list[list[int]]:
+    """Numbers of the sources of a table, in lists of those whose shots tell one scale."""
+    shots = np.bincount(table.source_of, minlength=len(table.sources))
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, info in enumerate(table.sources):
+        own = (-1, number)
+        key = own if shots[number] >= FEWEST_SHOTS else info.shape
+        groups.setdefault(key, []).append(number)
+    return list(groups.values())
 
 
 def doubts_in_words(table: ShotTable, scales: Sequence[FileScale | None]) -> list[str]:
@@ -158,12 +163,16 @@ def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> 
     for _, counts, mask in kept or read():
         shown.add(counts, mask)
         glances.append(glance_at(counts, mask))
-    pixels = shown.pixels()
+    seen = shown.statistics.reference() if shown.shots >= FEWEST_SHOTS else None
+    pixels = shown.pixels(seen)
     looks = looks_of(
         [reduce(counts, mask, table.geometry(row), pixels) for row, counts, mask in kept or read()]
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
+    known = any(info.geometry.centre is not None for info in each)
+    if seen is not None and not known and (where := where_it_is(seen)):
+        doubts.append(where)
     return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels)
 
 

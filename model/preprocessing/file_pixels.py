@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.preprocessing.preparation import PixelStatistics
+from model.preprocessing.preparation import PixelStatistics, Reference
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -153,11 +153,12 @@ class PixelSample:
         """How many there are."""
         return self.statistics.shots
 
-    def pixels(self) -> FilePixels:
-        """What they show; nothing where they are too few to tell."""
+    def pixels(self, seen: Reference | None = None) -> FilePixels:
+        """What they show; nothing where they are too few to tell. `seen`: their statistics, where
+        they are there already."""
         if self.shots < FEWEST_SHOTS:
             return NO_PIXELS
-        bad = self.statistics.reference().bad_pixels
+        bad = (seen or self.statistics.reference()).bad_pixels
         return FilePixels(bad if bad.any() else None, full_from(self.tops))
 
 

@@ -12,7 +12,10 @@ pixels missed is estimated, where counts are brought to a scale.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
@@ -34,6 +37,7 @@ from model.preprocessing.file_pixels import NO_PIXELS, FilePixels
 from model.preprocessing.preparation import Preparation, Prepared, Reference
 from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
+from model.shots.sources import SourceInfo
 from model.shots.table import ShotTable
 
 Transform = Literal["raw", "unit", "log", "standardised"]
@@ -270,6 +274,12 @@ class Preprocessing:
         if self._uses_beam or pixels.are_full:
             return [geometry.centre]
         return list(self.square(shape, geometry.centre))
+
+    def decisions(self, sources: Iterable[SourceInfo]) -> npt.NDArray[np.uint64]:
+        """(S,) a number for each of these files that stands for what its geometry decides."""
+        each = (json.dumps(self.decided_by(s.shape, s.geometry)).encode() for s in sources)
+        digests = (hashlib.blake2b(decided, digest_size=8).digest() for decided in each)
+        return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
 
     @property
     def _uses_beam(self) -> bool:

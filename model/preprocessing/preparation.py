@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,18 @@ class Reference:
     def good_pixels(self) -> Bools:
         """(y, x) True where a pixel is not bad."""
         return ~self.bad_pixels
+
+
+class LeastTurn(NamedTuple):
+    """The half turn that changes a shot least: about which (y, x), and by how much."""
+
+    place: tuple[float, float]
+    change: float
+    """1 minus a correlation; infinite where too few pixels can be compared."""
+    inside: bool
+    """Whether it is not at the end of where it was looked for."""
+    at_middle: float
+    """How much the half turn about the middle changes the shot."""
 
 
 @dataclass(frozen=True)
@@ -342,13 +354,14 @@ def find_centre(
 
     values = np.asarray(counts)
     values = values.astype(np.float32 if values.dtype == np.float32 else np.float64, copy=False)
-    weight, logs = _logs(values, good)
+    weight, logs = logs_of(values, good)
     middle = centre_of(values.shape, guess)
     size = [fft.next_fast_len(2 * n - 1, True) for n in values.shape]
     w, a, b = (fft.rfft2(part, size) for part in (weight, logs * weight, logs**2 * weight))
     pairs = fft.irfft2(w * w, size)
     apart = fft.irfft2(2 * b * w - 2 * a * a, size)
-    y0, x0, box = _around(values.shape, middle, reach)
+    far = reach * min(values.shape)
+    y0, x0, box = _around(middle, (far, far))
     enough = pairs[box] > 0.25 * weight.sum()
     cost = np.where(enough, apart[box] / np.maximum(pairs[box], 1), np.inf)
     if not enough.any() or not np.ptp(cost[enough]) > 1e-9:
@@ -365,32 +378,42 @@ def sure_centre(
     `find_centre`, that does not fall where two faint corners lie upon each other, so it may be
     looked for far off. The middle where no point is clear, and where one is hardly better.
     """
+    values = np.asarray(counts, np.float64)
+    weight, logs = logs_of(values, good)
+    reach = FAR * min(values.shape)
+    found = least_half_turn(logs, weight, (reach, reach), 0.25)
+    clear = found.inside and found.change <= 1 - ALIKE
+    if clear and found.at_middle >= BETTER * found.change:
+        return found.place, True
+    return centre_of(values.shape, None), found.at_middle <= 1 - ALIKE
+
+
+def least_half_turn(
+    logs: npt.NDArray[np.float64], weight: Bools, reach: tuple[float, float], common: float
+) -> LeastTurn:
+    """The half turn about a point within `reach` (y, x) pixels of the middle that changes a shot
+    least; logs, weight: of `logs_of`; common: share of the pixels that must lie upon others."""
     from scipy import fft
 
-    values = np.asarray(counts, np.float64)
-    weight, logs = _logs(values, good)
     logs = (logs - logs[weight].mean()) * weight if weight.any() else logs
-    size = [fft.next_fast_len(2 * n - 1, True) for n in values.shape]
+    size = [fft.next_fast_len(2 * n - 1, True) for n in logs.shape]
     w, a, b = (fft.rfft2(part, size) for part in (weight, logs, logs**2))
-    middle = centre_of(values.shape, None)
-    y0, x0, box = _around(values.shape, middle, FAR)
+    middle = centre_of(logs.shape, None)
+    y0, x0, box = _around(middle, reach)
     pairs, total, squares, products = (
         fft.irfft2(part, size)[box] for part in (w * w, a * w, b * w, a * a)
     )
-    common = total**2 / np.maximum(pairs, 1)
-    alike = (products - common) / np.maximum(squares - common, 1e-6)
-    apart = np.where(pairs > 0.25 * weight.sum(), 1 - alike, np.inf)
-    here = float(apart[round(2 * middle[0]) - y0, round(2 * middle[1]) - x0])
-    least = float(apart.min())
+    shared = total**2 / np.maximum(pairs, 1)
+    alike = (products - shared) / np.maximum(squares - shared, 1e-6)
+    apart = np.where(pairs > common * weight.sum(), 1 - alike, np.inf)
     y, x = np.unravel_index(int(np.argmin(apart)), apart.shape)
     beside = apart[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-    inside = beside.size == 9 and bool(np.isfinite(beside).all())  # not at the end of what is seen
-    if inside and least <= 1 - ALIKE and here >= BETTER * least:
-        return _lowest(apart, y0, x0), True
-    return middle, here <= 1 - ALIKE
+    inside = beside.size == 9 and bool(np.isfinite(beside).all())
+    here = float(apart[round(2 * middle[0]) - y0, round(2 * middle[1]) - x0])
+    return LeastTurn(_lowest(apart, y0, x0), float(apart.min()), inside, here)
 
 
-def _logs(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Bools, npt.NDArray[Any]]:
+def logs_of(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Bools, npt.NDArray[Any]]:
     """(y, x) which pixels can be compared, and the logarithms of their counts, 0 elsewhere."""
     weight = np.isfinite(values)
     if good is not None:
@@ -399,14 +422,14 @@ def _logs(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Bools, 
 
 
 def _around(
-    shape: tuple[int, ...], middle: tuple[float, float], reach: float
+    middle: tuple[float, float], reach: tuple[float, float]
 ) -> tuple[int, int, tuple[slice, slice]]:
-    """First row and column, in half pixels, and the box of the half turns about points near the
-    middle."""
-    steps = max(1, round(2 * reach * min(shape)))
-    y0, x0 = (max(0, round(2 * c) - steps) for c in middle)
-    last = (round(2 * c) + steps + 1 for c in middle)
-    return y0, x0, (slice(y0, next(last)), slice(x0, next(last)))
+    """First row and column, in half pixels, and the box of the half turns about points within
+    `reach` (y, x) pixels of the middle."""
+    steps = [max(1, round(2 * r)) for r in reach]
+    first = [max(0, round(2 * c) - n) for c, n in zip(middle, steps, strict=True)]
+    last = [round(2 * c) + n + 1 for c, n in zip(middle, steps, strict=True)]
+    return first[0], first[1], (slice(first[0], last[0]), slice(first[1], last[1]))
 
 
 def _lowest(cost: npt.NDArray[Any], y0: int, x0: int) -> tuple[float, float]:

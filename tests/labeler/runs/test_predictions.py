@@ -15,6 +15,7 @@ from labeler.runs.predictions import RunPredictions, predictions_of
 from model.errors import InputError
 from model.heatmaps.geometry import enlarge
 from model.preprocessing.network_input import Preprocessing
+from model.preprocessing.preparation import Preparation
 from model.runs.promotion import compare_files
 from model.shots.layouts import Geometry
 from model.taxonomy.taxonomy import Class, Taxonomy
@@ -414,6 +415,37 @@ def test_predictions_of_another_square_than_the_geometry_says_now_are_said(tmp_p
         project.set_geometry(source.id, Geometry(centre=(31.5, 90.0)))
         found, said = predictions_of(project)
         assert found is not None
-        assert said.startswith("Run 1 read another part of 8 shots than the geometry")
+        assert said.startswith("Run 1 read 8 shots by another geometry")
         project.set_geometry(source.id, Geometry(distance_m=0.1))
         assert predictions_of(project)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("steps", "uses"),
+    [
+        (Preprocessing(size=64), ""),
+        (Preprocessing(size=64, input="correlation"), "centre"),
+        (Preprocessing(size=64, preparation=Preparation(centre=True)), "centre"),
+        (Preprocessing(size=64, preparation=Preparation(flat_detector=True)), "centre distance"),
+    ],
+)
+def test_predictions_by_another_geometry_are_said_of_what_a_run_does_with_it(tmp_path, steps, uses):
+    given = {"centre": (31.5, 31.5), "distance_m": 0.1, "pixel_m": 1e-4}
+    with h5py.File(tmp_path / "square.h5", "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(3, (8, 64, 64)).astype(np.uint16)
+    with Project.create(tmp_path / "week", [tmp_path / "square.h5"], annotator="Ada") as project:
+        (source,) = project.stored_sources
+        project.set_geometry(source.id, Geometry(**given))
+        number = make_run(project)
+        folder = project.run_folder(number)
+        about = {"sha256": "0", "preprocessing": steps.to_dict()}
+        (folder / "model.json").write_text(json.dumps(about))
+        with h5py.File(folder / "predictions.h5", "a") as file:
+            file["field"] = np.tile(np.float32(steps.field((64, 64))), (8, 1))
+            file.attrs["geometry"] = steps.decisions(project.sources)
+        project.current_run = number
+        assert predictions_of(project)[1] == ""
+        for name, other in (("centre", (33.0, 30.0)), ("distance_m", 0.2)):
+            project.set_geometry(source.id, Geometry(**(given | {name: other})))
+            said = predictions_of(project)[1]
+            assert ("by another geometry" in said) == (name.split("_")[0] in uses.split())

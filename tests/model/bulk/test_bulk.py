@@ -25,6 +25,9 @@ from model.physics.correlation_file import correlate
 from model.physics.noise_file import add_noise_file
 from model.prediction import predict as prediction
 from model.prediction.predict import predict
+from model.preprocessing.count_scale import FileScale
+from model.preprocessing.file_pixels import FilePixels
+from model.preprocessing.network_input import Preprocessing
 from model.shots.layouts import Geometry
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
@@ -113,6 +116,35 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
         assert {k: np.array(v).tolist() for k, v in a.attrs.items()} == {
             k: np.array(v).tolist() for k, v in b.attrs.items()
         }
+
+
+def test_predictions_by_dask_go_on_only_while_files_tell_the_same_scale_and_pixels(
+    shots, tmp_path, monkeypatch
+):
+    run, out, table = make_run(tmp_path / "run"), tmp_path / "out.h5", table_of_file(shots)
+
+    def no_workers(*given):
+        raise InputError("the cluster has gone")
+
+    monkeypatch.setattr(prediction, "open_workers", no_workers)
+
+    def begun(found):
+        monkeypatch.setattr(Preprocessing, "scales_of", lambda steps, table: (found,))
+        list(predict(table, run, out, scheduler="tcp://nowhere"))
+        return (tmp_path / ".out.h5.journal").read_text("utf-8")
+
+    bad = np.zeros((64, 64), bool)
+    bad[3, 3] = True
+    before = FileScale(8.0, 100.0)
+    others = (
+        FileScale(9.0, 100.0),
+        FileScale(8.0, 100.0, pixels=FilePixels(bad)),
+        FileScale(8.0, 100.0, pixels=FilePixels(full=900.0)),
+    )
+    for other in others:
+        first = begun(before)
+        assert begun(before) == first
+        assert begun(other) != first
 
 
 @pytest.mark.parametrize("beam", [(31.5, 95.5), (31.5, 40.0)])

@@ -531,7 +531,35 @@ def anew(reader):
     """The same, as it is opened, of a network that brings counts to a scale."""
     steps = replace(reader.about.preprocessing, scale=CountScale(8.0, 100.0))
     about = replace(reader.about, preprocessing=steps)
-    return replace(reader, about=about, sample=EvenSample(SAMPLE), first=PixelSample())
+    return replace(reader, about=about, sample=EvenSample(SAMPLE), first=PixelSample(), glances=[])
+
+
+def said_live(reader, images, **geometry):
+    live = anew(reader)
+    said = []
+    for first in range(0, len(images), 8):
+        live.read(hits_of(images[first : first + 8], **geometry))
+        said += live.doubts()
+    return said
+
+
+def test_a_watch_says_once_why_its_hits_may_be_no_counts(reader):
+    images = make_shots(40, size=80)[0].astype(np.int32)
+    assert said_live(reader, images) == []
+    (text,) = said_live(reader, -images)
+    assert text.startswith("x: light lies below the background")
+    source = iter([Arrival(-images, np.arange(40), np.full(40, np.nan), "test"), None])
+    notes = [e for e in events_of(source, anew(reader)) if text[3:] in str(e.get("text"))]
+    assert [note["level"] for note in notes] == ["warning"]
+
+
+def test_a_watch_says_where_the_beam_seems_to_be_until_someone_gives_it(reader):
+    images = make_shots(40, size=80)[0]
+    wide = np.random.default_rng(0).permuted(np.tile(images[:, :, :20], (1, 1, 10)), axis=2)
+    wide[:, :, 110:190] = images
+    (text,) = said_live(reader, wide)
+    assert "the beam seems to be near" in text
+    assert said_live(reader, wide, centre=(39.5, 149.5)) == []
 
 
 def test_hot_pixels_spoil_the_live_scale_no_longer_than_until_they_are_known(reader, tmp_path):

@@ -10,7 +10,7 @@ from model.prediction import embedding_file as embedding_parts
 from model.preprocessing.preparation import Preparation
 from model.runs.folder import backbone_folder
 from model.shots.layouts import Geometry
-from model.shots.table import table_of_file
+from model.shots.table import table_of_file, table_of_files
 from tests.helpers.shots import make_file, make_shots, write_file
 
 NETWORK = backbone_folder("helium-resnet18")
@@ -115,6 +115,17 @@ def test_a_beam_makes_parts_of_a_full_detector_anew(tmp_path):
     found = [embedding_parts.read(there(c)[1], len(table)) for c in (None, (20.0, 24.0))]
     assert np.isfinite(found).all()
     assert (found[0] != found[1]).any()
+
+
+def test_a_further_small_file_makes_parts_of_those_anew_that_are_judged_with_it(tmp_path):
+    files = [make_file(tmp_path / f"{i}.h5", n) for i, n in enumerate((20, 3, 4, 5))]
+
+    def first_name(some, size):
+        parts = embedding_parts.parts_of(table_of_files(some), NETWORK, tmp_path, size)
+        return parts[0].path.name
+
+    assert first_name(files[:3], 20) == first_name(files, 20), "that file tells its own scale"
+    assert first_name(files[1:3], 3) != first_name(files[1:], 3)
 
 
 def test_another_distance_makes_parts_of_a_flat_detector_anew(table, tmp_path):

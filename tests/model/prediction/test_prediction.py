@@ -110,6 +110,7 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
     assert attributes["seen_by_a_cell"] == 1
     np.testing.assert_allclose(attributes["cells"], (corner, corner, corner + 1, corner + 1))
     assert attributes["fingerprint"] == table.fingerprint
+    assert attributes["geometry"].shape == (len(table.sources),)
     assert events[-1]["shots"] == 19
     assert events[-1]["unreadable"] == 0
     assert events[0]["text"].startswith("Prediction by ")

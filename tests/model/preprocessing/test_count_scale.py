@@ -274,6 +274,13 @@ def test_files_of_one_shot_each_are_judged_together(tmp_path, steps):
     assert found[0].level == pytest.approx(together.level, rel=1e-6)
 
 
+def test_what_a_file_tells_does_not_depend_on_the_files_before_it(tmp_path, steps):
+    alone = table_of(tmp_path, "b.h5", patterns(90, seed=3))
+    table_of(tmp_path, "a.h5", patterns(90, seed=4))
+    both = table_of_files([tmp_path / "a.h5", tmp_path / "b.h5"])
+    assert steps.scales_of(both)[1] == steps.scales_of(alone)[0]
+
+
 def test_files_of_one_shot_of_another_detector_are_judged_apart(tmp_path, steps):
     small = patterns(4)[:, 4:-4, 4:-4] + 100
     for number, image in enumerate([*patterns(4), *small]):

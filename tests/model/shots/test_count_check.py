@@ -277,3 +277,26 @@ def test_a_file_is_doubted_for_a_network_that_takes_counts_as_they_are_too(tmp_p
         table = replace(table, sources=(examined(source),))  # as those of a project are
     (said,) = doubts_in_words(table, [None])
     assert count_check.TURNED_SIGN in said
+
+
+def photons_of(each, n=40, empty=0.3):
+    """Single photons of rings, so many in a shot with a droplet on average."""
+    light = (rings(n, empty).astype(float) - 8).clip(0)
+    lit = light.sum((1, 2))
+    return np.random.default_rng(3).poisson(light * each / lit[lit > lit.max() / 10].mean())
+
+
+@pytest.mark.parametrize("each", [50, 200])
+def test_shots_of_so_few_photons_that_a_network_reads_little_are_said(each):
+    assert doubts(photons_of(each)) == [count_check.FEW_PHOTONS]
+    assert doubts(photons_of(each)[:8]) == [], "too few to say so of a file"
+
+
+def test_dim_light_that_no_one_counted_as_photons_is_not_said_to_be_few():
+    assert doubts(photons_of(5000)) == []
+    assert doubts(photons_of(100) * 7) == [], "another unit"
+    bright, lit = photons_of(50), photons_of(5000)
+    bright[3] = max(lit, key=np.sum)
+    assert doubts(bright) == [], "one shot shows that the others are misses"
+    assert doubts(photons_of(50, empty=1.0)) == []
+    assert doubts((photons_of(50) > 0).astype(np.uint8)) == []
