@@ -24,6 +24,7 @@ from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
 from model.prediction.embedding_file import described
+from model.preprocessing.file_pixels import NO_PIXELS, FilePixels
 from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import as_text, names_of_form, open_predictions
 from model.shots.sources import SourceInfo
@@ -66,7 +67,8 @@ class RunPredictions(Predictions):
     files that say it of the first source only; `seen_by_a_cell`, the width of what a cell of a
     heatmap can see, as a share of that, None where it is not written; `input` what it looks at:
     the pattern, or its correlation map; `geometry` (S,) what stands for what the geometry of each
-    source decided of it, None in files that do not say it; `run` and `recipe` by name.
+    source decided of it, None in files that do not say it, and `full` (S,) whether that is the beam
+    for full pixels; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -80,6 +82,7 @@ class RunPredictions(Predictions):
         self.fingerprint = as_text(attrs.get("fingerprint", ""))
         self.input = as_text(attrs.get("input", "pattern"))
         self.geometry = np.array(attrs["geometry"]) if "geometry" in attrs else None
+        self.full = np.array(attrs.get("full", ()), bool)
         self._read_answers(file)
         self._read_field(file)
         self._find_maps(file)
@@ -371,7 +374,9 @@ def read_elsewhere(found: RunPredictions, folder: Path, sources: Sequence[Source
     if shots.sum() != len(found):
         return 0
     if found.geometry is not None and found.geometry.shape == shots.shape:
-        return int(shots[found.geometry != steps.decisions(sources)].sum())
+        full = found.full if found.full.shape == shots.shape else np.zeros(shots.shape, bool)
+        pixels = [FilePixels(full=0.0) if about_beam else NO_PIXELS for about_beam in full]
+        return int(shots[found.geometry != steps.decisions(sources, pixels)].sum())
     if found.fields is None:
         return 0
     now = [steps.field(info.shape, info.geometry.centre) for info in sources]

@@ -220,7 +220,8 @@ class Labelling(SessionPart):
         found = self.suggestions.sure(threshold, rows)
         predictions = self.predictions.now
         if predictions is None or not len(found.rows):
-            self.noted.emit("info", "Nothing to accept: " + found.text() + ".")
+            why = f"Nothing to accept: {found.text()}. {found.left}"
+            self.noted.emit("info", why.rstrip())
             return 0
         status = (self._labels.decided.own_status[found.rows] | LABELLED) & ~np.uint8(SKIPPED)
         target = Target(self._labels.require().annotator, "sure")

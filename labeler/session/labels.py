@@ -23,8 +23,8 @@ from model.taxonomy.taxonomy import Taxonomy
 NOTHING_OPEN = Taxonomy("", (), ())
 REPLACED = "Not saved: the file of this shot was replaced. First choose above how to go on."
 BEHIND_MERGE = (
-    "Nothing to undo: undo does not reach behind a merge of classes. Classes and rules… takes a "
-    "merge back."
+    "Nothing to undo: undo does not reach behind a merge of classes, made or taken back in "
+    "Classes and rules…."
 )
 DOUBTED = (
     "Not saved: the file of this shot was written to just now, and is being compared with the one "

@@ -84,7 +84,8 @@ class Sure:
         """ "312 shots: about 9 wrong, at most 20 (counted on 104 labels)", for the person."""
         n, k = len(self.rows), self.checked
         if not n:
-            return "no undecided shot is that sure"
+            only = "only random checks are" if self.checks else "no undecided shot is"
+            return f"{only} that sure"
         shots = counted(n, "shot")
         if self.most >= n:
             return f"{shots}: too few labels show how many are wrong"

@@ -9,8 +9,9 @@ FEWEST shots, or a project's own, are there. What was said of a shot stays. It k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from model.active.head import Head
 from model.active.prior import FEWEST, MOST
 from model.errors import InputError
-from model.networks.receptive_field import cell_box
+from model.networks.receptive_field import cell_box, seen_by_a_cell
 from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
@@ -59,6 +60,7 @@ BATCH = 4
 """Shots for the engine at once: small, so that none waits long for the others."""
 Embeddings = npt.NDArray[np.float16]
 Item = TypeVar("Item")
+_NUMBER = re.compile(r"[-+]?\d[\d.,e+-]*")
 
 
 @dataclass
@@ -153,6 +155,7 @@ class LiveReader:
     says: str
     run: str
     cells: tuple[float, float, float, float]
+    seen_by_a_cell: float
     geometry: Geometry = field(default_factory=Geometry)
     """Of shots whose source tells nothing."""
     sample: EvenSample[Seen] = field(default_factory=lambda: EvenSample(SAMPLE))
@@ -197,8 +200,8 @@ class LiveReader:
         seen = none if known is None else known
         adapting = Adapting.of(Path(run), about.class_names, taxonomy, seen)
         return cls(
-            about, head, chosen, says, Path(run).resolve().name, box, geometry or Geometry(),
-            adapting=adapting,
+            about, head, chosen, says, Path(run).resolve().name, box,
+            seen_by_a_cell(network, size), geometry or Geometry(), adapting=adapting,
         )  # fmt: skip
 
     @property
@@ -288,9 +291,17 @@ class LiveReader:
         scaled = self.about.preprocessing.scale is not None
         known = any(self.geometry_of(hit).centre is not None for hit in hits)
         if scaled and not known and self.first.shots >= FEWEST_SHOTS:
-            doubts += filter(None, [where_it_is(self.first.statistics.reference())])
-        new = [text for text in doubts if text not in self.said]
-        self.said = [*self.said, *new]
+            steps, hit = self.about.preprocessing, hits[0]
+            shape, now = hit.counts.shape, self.geometry_of(hit)
+
+            def matters(beam: tuple[float, float]) -> bool:
+                given = steps.decided_by(shape, replace(now, centre=beam), self.pixels)
+                return given != steps.decided_by(shape, now, self.pixels)
+
+            doubts += filter(None, [where_it_is(self.first.statistics.reference(), matters)])
+        kinds = {_NUMBER.sub("", text): text for text in doubts}  # which change with more hits
+        new = [text for kind, text in kinds.items() if kind not in self.said]
+        self.said = [*self.said, *kinds]
         self.unsaid = [*self.unsaid, *in_words([(hits[0].origin, new)])]
 
     def _look(self, new: list[Seen]) -> None:
@@ -307,7 +318,7 @@ class LiveReader:
         """What a file of predictions of such hits says about them."""
         shape = (hit.counts.shape[0], hit.counts.shape[1])
         beam = self.geometry_of(hit).centre
-        return describe(self.about, self.run, shape, self.cells, beam)
+        return describe(self.about, self.run, shape, self.cells, self.seen_by_a_cell, beam)
 
     def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
         """In batches for the engine, both of its hands with the same to do."""

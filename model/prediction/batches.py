@@ -154,18 +154,24 @@ def left_out(total: int, unreadable: int, overflowing: int, error: object) -> It
 
 
 def attributes_of(
-    table: ShotTable, about: Checkpoint, run: Path, grid: tuple[int, int], network: Network
+    table: ShotTable,
+    about: Checkpoint,
+    run: Path,
+    grid: tuple[int, int],
+    network: Network,
+    scales: Scales,
 ) -> dict[str, Any]:
-    """What a predictions file says about itself."""
+    """What a predictions file says about itself; `scales`: of the sources."""
     cells = cell_box(network, about.preprocessing.size, grid)
     first = table.sources[0]
-    described = describe(about, run.resolve().name, first.shape, cells, first.geometry.centre)
-    seen = seen_by_a_cell(network, about.preprocessing.size)
-    decided = about.preprocessing.decisions(table.sources)
+    seen, beam = seen_by_a_cell(network, about.preprocessing.size), first.geometry.centre
+    described = describe(about, run.resolve().name, first.shape, cells, seen, beam)
+    pixels = [pixels_of(scale) for scale in scales]
+    decided = about.preprocessing.decisions(table.sources, pixels)
     return described | {
-        "seen_by_a_cell": seen,
         "fingerprint": table.fingerprint,
         "geometry": decided,
+        "full": np.array([found.are_full for found in pixels]),
     }
 
 
@@ -174,10 +180,12 @@ def describe(
     run: str,
     shape: tuple[int, int],
     cells: Box,
+    seen: float,
     beam: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """What predictions of shots of this shape (y, x), with the beam where it is told, say about
-    themselves; `cells` is the part of the network's input that the cells of its heatmaps tile."""
+    themselves; `cells` is the part of the network's input that the cells of its heatmaps tile, and
+    `seen` the width that each can see, see `receptive_field.seen_by_a_cell`."""
     field = about.preprocessing.field(shape, beam)
     return {
         "class_names": list(about.class_names),
@@ -190,6 +198,7 @@ def describe(
         "input": about.preprocessing.input,
         "field": np.array(field),
         "cells": np.array(within(field, cells)),
+        "seen_by_a_cell": seen,
     }
 
 

@@ -61,30 +61,53 @@ def parts_of(
     """
     folder = cache / f"{_FOLDER}{network_key(network, preparation)}"
     _, steps = described(network, preparation)
-    files = [
-        json.dumps([info.fingerprint, *steps.decided_by(info.shape, info.geometry)]).encode()
-        for info in table.sources
-    ]
-    beams = [json.dumps(info.geometry.centre).encode() for info in table.sources]
-    judged_with = {number: [number] for number in range(len(files))}
-    if steps.scale is not None:
-        judged_with |= {number: group for group in judged_together(table) for number in group}
+    decides, beams, group_of = _groups(table, steps)
     found = []
     for first in range(0, len(table), size):
         stop = min(first + size, len(table))
         mine = slice(first, stop)
         digest = hashlib.blake2b(digest_size=8)
-        here = {number: None for n in np.unique(table.source_of[mine]) for number in judged_with[n]}
-        for number in here:
-            digest.update(files[number])
+        here = np.unique(group_of[table.source_of[mine]])
+        for group in here:
+            digest.update(decides[group])
         digest.update(np.ascontiguousarray(table.source_of[mine]).tobytes())
         digest.update(np.ascontiguousarray(table.index_of[mine]).tobytes())
         name = f"{first:09d}-{digest.hexdigest()}"
-        for number in here:
-            digest.update(beams[number])
+        for group in here:
+            digest.update(beams[group])
         about_beam = folder / f"{name}-{digest.hexdigest()}.npy"
         found.append(Part(first, stop, folder / f"{name}.npy", about_beam))
     return found
+
+
+def _groups(
+    table: ShotTable, steps: Preprocessing
+) -> tuple[list[bytes], list[bytes], npt.NDArray[np.intp]]:
+    """Of sources whose shots tell one scale: what decides the input but for the beam, the beams,
+    and (S,) the group of each source."""
+    groups = [[number] for number in range(len(table.sources))]
+    if steps.scale is not None:
+        groups = judged_together(table)
+    group_of = np.zeros(len(table.sources), np.intp)
+    for at, group in enumerate(groups):
+        group_of[group] = at
+    of_row = group_of[table.source_of]
+    ends = np.cumsum(np.bincount(of_row, minlength=len(groups)))[:-1]
+    rows = np.split(np.argsort(of_row, kind="stable"), ends)
+    decides, beams = [], []
+    for group, all_of in zip(groups, rows, strict=True):
+        sources = [table.sources[number] for number in group]
+        each = (
+            json.dumps([s.fingerprint, *steps.decided_by(s.shape, s.geometry)]).encode()
+            for s in sources
+        )
+        said = b"".join(each)
+        if steps.scale is not None:  # which is told from these shots, and no others of their files
+            said += table.source_of[all_of].tobytes() + table.index_of[all_of].tobytes()
+            said = hashlib.blake2b(said, digest_size=16).digest()
+        decides.append(said)
+        beams.append(b"".join(json.dumps(s.geometry.centre).encode() for s in sources))
+    return decides, beams, group_of
 
 
 def key_of(parts: Sequence[Part]) -> str:

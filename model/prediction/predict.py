@@ -36,6 +36,7 @@ from model.prediction.batches import (
     warnings_of,
 )
 from model.prediction.before_labels import answer_again
+from model.preprocessing.count_scale import pixels_of
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
@@ -109,10 +110,9 @@ class _Work:
         """Cells (h, w) of the last feature maps."""
         return inference.grid(self.network, self.shape)
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What the file says about itself."""
-        return attributes_of(self.table, self.about, self.run, self.grid, self.network)
+    def attributes(self, scales: Scales) -> dict[str, Any]:
+        """What the file says about itself; `scales`: of the sources."""
+        return attributes_of(self.table, self.about, self.run, self.grid, self.network, scales)
 
 
 def _shape(about: Checkpoint) -> tuple[int, int, int]:
@@ -124,11 +124,12 @@ def _here(work: _Work) -> Iterator[Event]:
     started, table, about = time.monotonic(), work.table, work.about
     head, width = PooledHead.of(work.network), work.network.width
     classes = len(about.class_names)
-    writer = PredictionFile(work.out, len(table), classes, width, work.grid, work.attributes)
+    scales = about.preprocessing.scales_of(table)
+    attributes = work.attributes(scales)
+    writer = PredictionFile(work.out, len(table), classes, width, work.grid, attributes)
     try:
         engine, line = inference.choose(work.network, work.shape, work.engine)
         yield event("note", level="info", text=line)
-        scales = about.preprocessing.scales_of(table)
         yield from warnings_of(table, scales)
         source = Batches(table, about, engine.batch, work.stop, scales=scales)
         yield from _all_shots(engine, source, head, writer)
@@ -198,7 +199,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         "engine": work.engine,
         "block": size,
         "steps": steps.decides_cache,
-        "geometry": steps.decisions(table.sources).tolist(),
+        "geometry": steps.decisions(table.sources, [pixels_of(s) for s in scales]).tolist(),
         "scales": [s and [s.pedestal, s.level, *s.pixels.words] for s in scales],
     }
     with explained(work.out):
@@ -206,7 +207,8 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
 
         def lay_out(part: Path) -> None:
             classes, width = len(work.about.class_names), work.network.width
-            create(part, total, classes, width, work.grid, work.attributes, at_once=True).close()
+            attributes = work.attributes(scales)
+            create(part, total, classes, width, work.grid, attributes, at_once=True).close()
 
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."

@@ -7,6 +7,7 @@ one side is smooth and leaves the sharp part where it was.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -52,10 +53,11 @@ def beam_far_off(seen: Reference) -> Point | None:
     return y, x
 
 
-def where_it_is(seen: Reference) -> str:
-    """What to say of a beam far off the middle of shots of which no one says where it is; ''."""
+def where_it_is(seen: Reference, matters: Callable[[Point], bool]) -> str:
+    """What to say of a beam far off the middle of shots of which no one says where it is; '' where
+    networks would read them as they do now if someone did."""
     beam = beam_far_off(seen)
-    if beam is None:
+    if beam is None or not matters(beam):
         return ""
     off = math.dist(beam, centre_of(seen.mean.shape, None))
     place = f"{beam[0]:.0f} {beam[1]:.0f}"

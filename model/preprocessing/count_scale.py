@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -171,7 +171,15 @@ def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> 
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
     known = any(info.geometry.centre is not None for info in each)
-    if seen is not None and not known and (where := where_it_is(seen)):
+
+    def matters(beam: tuple[float, float]) -> bool:
+        row, counts, mask = next(iter(kept or read()))
+        now = table.geometry(row)
+        given = replace(now, centre=beam)
+        one, other = (reduce(counts, mask, where, pixels)[0] for where in (now, given))
+        return not np.array_equal(one, other, equal_nan=True)
+
+    if seen is not None and not known and (where := where_it_is(seen, matters)):
         doubts.append(where)
     return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels)
 

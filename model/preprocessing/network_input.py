@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
@@ -275,9 +275,14 @@ class Preprocessing:
             return [geometry.centre]
         return list(self.square(shape, geometry.centre))
 
-    def decisions(self, sources: Iterable[SourceInfo]) -> npt.NDArray[np.uint64]:
-        """(S,) a number for each of these files that stands for what its geometry decides."""
-        each = (json.dumps(self.decided_by(s.shape, s.geometry)).encode() for s in sources)
+    def decisions(
+        self, sources: Sequence[SourceInfo], pixels: Sequence[FilePixels] | None = None
+    ) -> npt.NDArray[np.uint64]:
+        """(S,) a number for each of these files that stands for what its geometry decides;
+        `pixels`: the spoilt ones of each, where they are known."""
+        known = [NO_PIXELS] * len(sources) if pixels is None else pixels
+        pairs = zip(sources, known, strict=True)
+        each = (json.dumps(self.decided_by(s.shape, s.geometry, p)).encode() for s, p in pairs)
         digests = (hashlib.blake2b(decided, digest_size=8).digest() for decided in each)
         return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
 

@@ -18,7 +18,8 @@ of the part of a shot that the network sees, as fractions), cells (the same of t
 cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive_field`),
 seen_by_a_cell (the width of what each can see, as a share of what the network sees),
 fingerprint, geometry (S,) uint64, a number for each source that stands for what its geometry
-decided of what the network read (none in older files), airylabel_version.
+decided of what the network read, and full (S,) bool, where full pixels were estimated about the
+beam (neither in older files), airylabel_version.
 
 The file appears under its name only when it is whole. Its structure is written in HDF5's newer
 form, every part of which carries a checksum, with texts of fixed length, which lie inside it: the

@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.commands import MENUS, Command, Keymap
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import fit_width
+from labeler.window.widgets.parts import fit_width, press_by_enter
 from model.errors import InputError
 
 COLUMNS = (("Classes", "Label"), ("Go", "Project", "Help"), ("View",))
@@ -40,7 +40,7 @@ class KeySheet(QDialog):
         self._word.setProperty("role", "muted")
         self._word.setWordWrap(True)
         self.defaults = QPushButton("Reset to defaults")
-        self.defaults.setAutoDefault(False)
+        press_by_enter(self.defaults)
         self.defaults.clicked.connect(self._reset)
         page = QWidget()
         columns = QHBoxLayout(page)
@@ -86,7 +86,7 @@ class KeySheet(QDialog):
         grid.setColumnMinimumWidth(0, 96)
         for n, command in enumerate(commands):
             button = QPushButton()
-            button.setAutoDefault(False)
+            press_by_enter(button)
             button.setStyleSheet("padding: 1px 6px;")
             button.setAccessibleName(f"Key of {command.text}")
             button.clicked.connect(lambda _, id=command.id: self._ask(id))

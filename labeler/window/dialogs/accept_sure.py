@@ -53,11 +53,9 @@ class AcceptSure(QFrame):
         self.slider.valueChanged.connect(self.refresh)
         self.accept.clicked.connect(self.take)
         self.look.clicked.connect(self.preview)
+        self.setFixedWidth(min(theme.grown(WIDTH), host.width() - 24))
         self.slider.setValue(STEPS.index(0.95))
         self.refresh()
-        self.setFixedWidth(min(theme.grown(WIDTH), host.width() - 24))
-        self.adjustSize()
-        self.move(QPoint((host.width() - self.width()) // 2, host.height() - self.height() - 18))
         self.slider.installEventFilter(self)
         self._shown_at = time.monotonic()
         self.show()
@@ -107,6 +105,16 @@ class AcceptSure(QFrame):
         set_role(self.accept, "main")
         for button in (self.accept, self.look):
             button.setEnabled(n > 0)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as the words need, above the lower edge of the view."""
+        host, layout = self.parentWidget(), self.layout()
+        assert host is not None
+        assert layout is not None
+        layout.activate()
+        self.resize(self.width(), layout.totalHeightForWidth(self.width()))
+        self.move(QPoint((host.width() - self.width()) // 2, host.height() - self.height() - 18))
 
     def take(self) -> None:
         """Accept them, as one gesture."""

@@ -33,7 +33,16 @@ from labeler.session.session import Session
 from labeler.window.dialogs.rule_form import SEVERITIES, RuleForm
 from labeler.window.widgets.fields import ListField, offer, tick_list, ticks
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import beside, foot, form, label, page, set_role, when
+from labeler.window.widgets.parts import (
+    beside,
+    foot,
+    form,
+    label,
+    page,
+    press_by_enter,
+    set_role,
+    when,
+)
 from labeler.window.widgets.tables import text_table
 from model.errors import InputError, counted
 from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, YELLOW
@@ -94,7 +103,7 @@ class ClassesDialog(QDialog):
         foot = self._row(("Undo the last change", self.undo))
         foot.insertWidget(0, question_mark())
         close = QPushButton("Close")
-        close.setAutoDefault(False)
+        press_by_enter(close)
         close.clicked.connect(self.accept)
         foot.addWidget(close)
         layout.addLayout(foot)
@@ -107,7 +116,7 @@ class ClassesDialog(QDialog):
         row = QHBoxLayout()
         for text, press in buttons:
             button = QPushButton(text)
-            button.setAutoDefault(False)
+            press_by_enter(button)
             button.clicked.connect(lambda _, press=press: press())
             self.buttons[text] = button
             row.addWidget(button)

@@ -25,6 +25,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.project.folder import is_project_folder
+from labeler.window.widgets.parts import press_by_enter
 
 _last: dict[str, str] = {}
 """Where a dialog of each title was last, for as long as the program runs."""
@@ -112,7 +113,7 @@ def offer_folder(made: QFileDialog, folder: list[Path]) -> QPushButton:
     assert buttons is not None
     button = buttons.addButton("Open folder of a run", QDialogButtonBox.ButtonRole.ActionRole)
     assert button is not None
-    button.setAutoDefault(False)
+    press_by_enter(button)
     button.setToolTip("Opens the marked folder, or else the one shown, as one file of shots")
     marked = [made.directory().absolutePath()]
     made.currentChanged.connect(lambda path: marked.__setitem__(0, path))

@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
-from labeler.window.widgets.parts import Elided, beside, foot, form, label, page
+from labeler.window.widgets.parts import Elided, beside, foot, form, label, page, press_by_enter
 from model.errors import InputError, counted, of_a_path, on_one_line
 from model.shots.child import FileReader
 from model.shots.contents import FileContents, contents_here
@@ -272,7 +272,7 @@ class ModuleFields(QWidget):
         self.pulses.setPlaceholderText("all; or first:last:step, as 0:64:2")
         self.pulses.setAccessibleName("Pulses of each train")
         choose = QPushButton("From file…")
-        choose.setAutoDefault(False)
+        press_by_enter(choose)
         choose.clicked.connect(lambda: self._ask(file))
         self._pulses_name = label("Pulses", "muted")
         form = QFormLayout(self)

@@ -28,7 +28,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
-from labeler.window.widgets.parts import fit_width, foot, label, page, show_checked
+from labeler.window.widgets.parts import fit_width, foot, label, page, press_by_enter, show_checked
 from model.errors import InputError
 
 COLUMNS = (
@@ -89,7 +89,7 @@ class SettingsPage(QDialog):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.trouble = label(role="error", wrap=True)
         self.reset = QPushButton("Reset all to defaults")
-        self.reset.setAutoDefault(False)
+        press_by_enter(self.reset)
         self.reset.clicked.connect(self._reset)
         about = label(f"Saved when changed, in {settings.path}", "muted", wrap=True)
         last = foot(self, beside=self.reset)
@@ -197,7 +197,7 @@ class SettingsPage(QDialog):
         self.open_keys = QPushButton("Change keys…")
         self.reset_keys = QPushButton("Reset keys to defaults")
         for button, press in ((self.open_keys, self._open), (self.reset_keys, self._reset_keys)):
-            button.setAutoDefault(False)
+            press_by_enter(button)
             button.clicked.connect(press)
         row = QHBoxLayout()
         row.addWidget(self.open_keys)

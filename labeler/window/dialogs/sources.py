@@ -27,7 +27,7 @@ from labeler.session.session import Session
 from labeler.shots.changes import SourceChange
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
-from labeler.window.widgets.parts import empty, foot, label, page, set_role
+from labeler.window.widgets.parts import empty, foot, label, page, press_by_enter, set_role
 from model.errors import counted, on_one_line
 
 MOST = 100
@@ -156,7 +156,7 @@ class SourcesDialog(QDialog):
         inside.addWidget(label(in_words(change) + ".", "warning", wrap=True))
         for n, choice in enumerate(choices(change)):
             button = QPushButton(choice.text)
-            button.setAutoDefault(False)
+            press_by_enter(button)
             set_role(button, "main" if n == 0 else "")
             button.clicked.connect(partial(self._choose, source, choice))
             button.setMinimumWidth(230)

@@ -186,8 +186,9 @@ class TagBar(QFrame):
         for together in self._lines:
             most = most_of_each([b.needed_width() + 3 for b in together], self._room()) - 3
             for button in together:
-                button.room = most
-                button.updateGeometry()
+                if button.room != most:
+                    button.room = most
+                    button.updateGeometry()
 
     def resizeEvent(self, event: object) -> None:
         """Other lines where other room wants them."""

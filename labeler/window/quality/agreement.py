@@ -50,7 +50,8 @@ class AgreementPage(Page):
         self.head.addWidget(self.consensus)
         self.head.addWidget(self.settle)
         self.chart = IntervalChart("Krippendorff's alpha by class", marks=(TENTATIVE, RELIABLE))
-        self.chart.chosen.connect(lambda line: self._choose(self._order[line]))
+        self._lines: tuple[int, ...] = ()
+        self.chart.chosen.connect(lambda line: self._choose(self._lines[line]))
         self.of_class = QPushButton("")
         self.of_class.clicked.connect(self._adjudicate_class)
         self.people = TextTable("Readers", ("Reader", "Shots"), ("Shots",), "Reader")
@@ -95,12 +96,11 @@ class AgreementPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
-    @property
-    def _order(self) -> tuple[int, ...]:
-        """The class of each line of the chart."""
-        labels, found = self.session.labels, self.found
-        differ = [] if found is None else [alpha.differing > 0 for alpha in found.alphas]
-        return tuple(c for c in labels.taxonomy.order if labels.offers(c) or any(differ[c : c + 1]))
+    def _with_a_line(self, found: Agreement) -> tuple[int, ...]:
+        """Classes that are offered, or on which people differ."""
+        labels, alphas = self.session.labels, found.alphas
+        order = labels.taxonomy.order
+        return tuple(c for c in order if labels.offers(c) or alphas[c].differing > 0)
 
     def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)
@@ -122,6 +122,7 @@ class AgreementPage(Page):
         )
         self.settle.setText(f"Resolve {counted(len(self.open_rows), 'disagreement')}")
         self.settle.setVisible(len(self.open_rows) > 0 and not self.blind)
+        self._lines = self._with_a_line(found)
         rows = [
             Interval(
                 name,
@@ -131,11 +132,11 @@ class AgreementPage(Page):
                 f"{alpha.differing:,} differ",
                 f"{name}: on {alpha.differing:,} of {counted(alpha.units, 'shot')} they differ",
             )
-            for name, alpha in ((found.class_names[c], found.alphas[c]) for c in self._order)
+            for name, alpha in ((found.class_names[c], found.alphas[c]) for c in self._lines)
         ]
-        if self.class_index not in self._order:
-            self.class_index = max(self._order, key=lambda c: found.alphas[c].differing)
-        self.chart.show_rows(rows, self._order.index(self.class_index))
+        if self.class_index not in self._lines:
+            self.class_index = max(self._lines, key=lambda c: found.alphas[c].differing)
+        self.chart.show_rows(rows, self._lines.index(self.class_index))
         self.people.show_lines([(name, f"{n:,}") for name, n in found.readers])
         self._choose(self.class_index)
         return True

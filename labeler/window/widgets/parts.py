@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtGui import QImage, QKeySequence, QPainter, QPaintEvent, QPen, QPolygonF, QShortcut
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -152,6 +152,15 @@ def beside(*widgets: QWidget) -> QWidget:
     for number, widget in enumerate(widgets):
         row.addWidget(widget, 1 - number)
     return made
+
+
+def press_by_enter(button: QPushButton) -> None:
+    """Enter presses this button of a dialog where it has the focus, and nowhere else."""
+    button.setAutoDefault(False)
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        pressed = QShortcut(QKeySequence(key), button)
+        pressed.setContext(Qt.ShortcutContext.WidgetShortcut)
+        pressed.activated.connect(button.click)
 
 
 def foot(

@@ -140,6 +140,9 @@ def test_how_many_are_wrong_is_told_in_words():
         return Sure(np.arange(n), np.ones(n, np.int64), checked, missed).text()
 
     assert text(0, 9, 0) == "no undecided shot is that sure"
+    nothing = np.arange(0)
+    checks = Sure(nothing, nothing, 9, 0, checks=3).text()
+    assert checks == "only random checks are that sure"
     assert text(40, 0, 0) == "40 shots: too few labels show how many are wrong"
     assert text(40, 99, 4) == "40 shots: at most 5 wrong (counted on 99 labels)"
     assert text(400, 200, 10) == "400 shots: about 20 wrong, at most 36 (counted on 200 labels)"

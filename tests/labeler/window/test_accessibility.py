@@ -57,7 +57,7 @@ from labeler.window.map.colours import BLUE_TO_YELLOW, OKABE_ITO
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import Manual
-from labeler.window.widgets.parts import Elided
+from labeler.window.widgets.parts import Elided, foot, page, press_by_enter
 from model.preprocessing.display import COLORMAPS, colormap
 from model.taxonomy.taxonomy import Class
 from tests.helpers.runs import give_roles, make_project, make_run
@@ -133,10 +133,10 @@ def views(window):
     for tab in TABS:
         window.show_tab(tab)
         view = window.views[tab]
-        for page in getattr(view, "buttons", {"": None}) if tab == "Quality" else [""]:
-            if page:
-                view.show_page(page)
-            yield f"{tab} {page}".strip()
+        for name in getattr(view, "buttons", {"": None}) if tab == "Quality" else [""]:
+            if name:
+                view.show_page(name)
+            yield f"{tab} {name}".strip()
 
 
 # -- what is spoken --------------------------------------------------------------------------------
@@ -203,8 +203,34 @@ def test_enter_in_a_field_never_closes_what_asks_for_something(window, place, qt
         if isinstance(field, fields) and field.isVisible() and field.isEnabled():
             field.setFocus()
             qtbot.keyClick(field, Qt.Key.Key_Return)
-            assert dialog.isVisible() or dialog.result(), field.accessibleName()
+            taken = isinstance(field, QTreeWidget) and dialog.result()  # Enter on a line takes it
+            assert dialog.isVisible() or taken, field.accessibleName()
     dialog.reject()
+
+
+def test_enter_on_a_button_presses_it_and_not_the_main_one(qtbot):
+    dialog, pressed = QDialog(), []
+    other, main = QPushButton("Locate the old file…"), QPushButton("Go on")
+    press_by_enter(other)
+    page(dialog, "Files", other, foot(dialog, main))
+    for button in (other, main):
+        button.clicked.connect(lambda _, button=button: pressed.append(button.text()))
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        other.setFocus()
+        qtbot.keyClick(other, key)
+    assert pressed == ["Locate the old file…"] * 2
+
+
+def test_no_button_of_a_dialog_leaves_enter_to_another():
+    found = [
+        path.name
+        for path in (ROOT / "labeler").rglob("*.py")
+        if "setAutoDefault(False)" in path.read_text("utf-8")
+    ]
+    assert found == ["parts.py"], "use press_by_enter"
 
 
 def test_a_name_that_is_typed_in_the_list_of_annotators_is_who_labels(window, qtbot):

@@ -75,6 +75,12 @@ def test_parts_of_another_file_have_other_names(table, tmp_path):
     assert not mine & theirs
 
 
+def test_parts_of_some_shots_tell_another_scale_than_those_of_all(table, tmp_path):
+    some = table.some(np.arange(10))
+    all_of, few = (embedding_parts.parts_of(t, NETWORK, tmp_path, 5) for t in (table, some))
+    assert not {p.path.name for p in all_of} & {p.path.name for p in few}
+
+
 def names_at(table, place, steps, **geometry):
     """Of the parts where the files say so of detector and beam."""
     sources = (replace(source, geometry=Geometry(**geometry)) for source in table.sources)

@@ -123,3 +123,14 @@ def test_a_file_says_where_its_beam_seems_to_be_until_someone_gives_it(tmp_path)
     assert "Project → Geometry…" in said
     given = replace(table.sources[0], geometry=Geometry(centre=beam))
     assert steps.scales_of(replace(table, sources=(given,)))[0].doubts == ()
+
+
+def test_a_beam_that_changes_nothing_of_what_is_read_is_not_asked_for(tmp_path):
+    square = 96, 96
+    with h5py.File(tmp_path / "square.h5", "w") as file:
+        file["images"] = taken(expected(square, off(square, 0, 0.3)))
+    table = table_of_file(tmp_path / "square.h5")
+    whole = Preprocessing(size=32).for_training(table)
+    middle = Preprocessing(size=32, crop=48).for_training(table)
+    assert whole.scales_of(table)[0].doubts == (), "all of the shot is read, wherever the beam is"
+    assert "pixels off the middle" in middle.scales_of(table)[0].doubts[0]

@@ -385,5 +385,8 @@ def test_a_side_of_the_input_that_no_detector_has_is_refused(saved, size, is_tak
 
 def test_as_many_classes_as_a_project_can_have_are_taken(saved):
     names = [f"c{i}" for i in range(62)]
-    changed(saved[0], class_names=names, thresholds=[0.5] * 62, legal_sets=[0, (1 << 62) - 1])
+    changed(
+        saved[0], class_names=names, earlier_names=[""] * 62, thresholds=[0.5] * 62,
+        legal_sets=[0, (1 << 62) - 1],
+    )  # fmt: skip
     assert checkpoint.describe(saved[0]).legal_sets == (0, (1 << 62) - 1)

@@ -20,7 +20,7 @@ from labeler.project.store import StoredSource
 from labeler.session.session import Session
 from labeler.shots.geometry import entered, in_words
 from labeler.window.label.pattern.pattern import PatternView
-from labeler.window.widgets.parts import beside, foot, form, label, page
+from labeler.window.widgets.parts import beside, foot, form, label, page, press_by_enter
 from model.errors import InputError
 from model.physics.circle import LEAST, Circle, fit_circle
 from model.shots.layouts.base import EV_METRES
@@ -62,7 +62,7 @@ class GeometryDialog(QDialog):
         self.clear = QPushButton("Clear points")
         self.clear.clicked.connect(self._clear)
         for button in (self.pick, self.clear):
-            button.setAutoDefault(False)
+            press_by_enter(button)
         self.said = label(wrap=True)
         self.all = QCheckBox()
         self.trouble = label(role="error", wrap=True)
