@@ -125,6 +125,9 @@ class GrowingFile:
         if self._layout is None:
             self._open()
         assert self._layout is not None
+        stack = self._layout if isinstance(self._layout, Stack) and not self._swmr else None
+        if stack is not None and not stack.are_written(start, stop):
+            raise OSError(f"shots {start + 1} to {stop} are not written yet")
         return read_part(self._layout, start, stop, self.path.name, skipped)
 
     def _one_by_one(

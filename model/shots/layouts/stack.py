@@ -169,6 +169,17 @@ class Stack:
             return np.ascontiguousarray(self._data[:, :, i])
         return np.asarray(self._data[self._at(i)]).reshape(self.shape)
 
+    def are_written(self, start: int, stop: int) -> bool:
+        """Whether shots start … stop - 1 have a place in the file: until then they would be read as
+        fill values. Always of a stack that is not in chunks of an axis of shots."""
+        data = self._data
+        if self._last or len(self._counted) != 1 or not data.chunks or data.is_virtual:
+            return True
+        firsts = range(start - start % data.chunks[0], stop, data.chunks[0])
+        rest = (0,) * (data.ndim - 1)
+        places = (data.id.get_chunk_info_by_coord((first, *rest)) for first in firsts)
+        return all(place.byte_offset is not None for place in places)
+
     def _at(self, i: int) -> tuple[int, ...]:
         return tuple(int(k) for k in np.unravel_index(i, self._counted)) if self._counted else ()
 

@@ -126,6 +126,21 @@ def test_a_growing_file_is_followed_from_before_it_is_there(tmp_path, monkeypatc
         np.testing.assert_array_equal(ids, 1000 + np.arange(24))
 
 
+def test_shots_of_which_only_the_number_is_written_are_waited_for(tmp_path):
+    images, _ = make_shots(8)
+    path = tmp_path / "run.h5"
+    shape = images.shape[1:]
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=images[:4], maxshape=(None, *shape), chunks=(1, *shape))
+        file["images"].resize(8, axis=0)
+    source = open_stream(str(path))
+    assert next(source) is None
+    with h5py.File(path, "a") as file:
+        file["images"][4:] = images[4:]
+    arrivals, _ = collect(source, 8)
+    np.testing.assert_array_equal(counts_of(arrivals), images)
+
+
 def test_only_new_shots_are_taken_where_that_is_wished(tmp_path):
     images, _ = make_shots(12)
     path = write_file(tmp_path / "run.h5", images[:8], np.zeros((8, 5), np.uint8))
