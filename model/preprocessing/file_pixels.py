@@ -40,10 +40,11 @@ CORE = 1 / 3
 @dataclass(frozen=True)
 class FilePixels:
     """bad (y, x) True: hot or dead; None: none, or too few shots to tell. Pixels of `full` counts
-    or more are full."""
+    or more are full; `dark`: counts of a pixel without light."""
 
     bad: Flags | None = None
     full: float = math.inf
+    dark: float = 0.0
 
     @property
     def are_full(self) -> bool:
@@ -54,7 +55,7 @@ class FilePixels:
     def words(self) -> list[Any]:
         """What tells them from others, for names of what was made with them."""
         bad = None if self.bad is None else _digest(self.bad)
-        return [bad, self.full] if self.are_full else [bad]
+        return [bad, self.full, self.dark] if self.are_full else [bad]
 
     def good(self, mask: Flags | None, shape: tuple[int, ...]) -> Flags | None:
         """A mask (y, x), True = good, without the bad pixels, which matter in their shape alone."""
@@ -82,7 +83,9 @@ class FilePixels:
         away = np.hypot(rows + y.start - beam[0], columns + x.start - beam[1])
         edge = away + beyond
         made = counts.copy()
-        made[y, x][rows, columns] *= (edge / np.maximum(away, CORE * edge)) ** POROD
+        light = made[y, x][rows, columns] - self.dark
+        gain = (edge / np.maximum(away, CORE * edge)) ** POROD
+        made[y, x][rows, columns] = self.dark + light * gain
         return made
 
 
@@ -91,11 +94,12 @@ NO_PIXELS = FilePixels()
 
 @dataclass(frozen=True)
 class Top:
-    """The brightest part of a shot: its counts, those at which it may begin as a plateau, and
-    whether it is one."""
+    """The brightest part of a shot: its counts, those at which it may begin as a plateau, those of
+    the dark part, and whether it is a plateau."""
 
     counts: float
     begins: float
+    dark: float
     flat: bool
 
 
@@ -119,17 +123,19 @@ def top_of(counts: npt.NDArray[Any], mask: Flags | None) -> Top | None:
     fine = len(steps) > 0 and float(steps.min()) <= PLATEAU * (top - dark)
     many = int((four >= plateau).sum())
     flat = fine and many >= FEWEST_FULL and many > int(((seen >= below) & (seen < plateau)).sum())
-    return Top(top, plateau, flat)
+    return Top(top, plateau, dark, flat)
 
 
-def full_from(tops: Sequence[Top]) -> float:
-    """Counts from which on the pixels of a file are full, by the brightest parts of a sample of its
-    shots; infinity where they do not end alike."""
+def full_from(tops: Sequence[Top]) -> tuple[float, float]:
+    """Counts from which on the pixels of a file are full, and those without light, by the brightest
+    parts of a sample of its shots; infinity and 0 where they do not end alike."""
     if not tops:
-        return math.inf
+        return math.inf, 0.0
     brightest = max(tops, key=lambda top: top.counts)
     alike = [top.begins for top in tops if top.flat and top.counts >= brightest.begins]
-    return float(np.median(alike)) if len(alike) >= max(2, SHOTS * len(tops)) else math.inf
+    if len(alike) < max(2, SHOTS * len(tops)):
+        return math.inf, 0.0
+    return float(np.median(alike)), float(np.median([top.dark for top in tops]))
 
 
 @dataclass
@@ -159,7 +165,7 @@ class PixelSample:
         if self.shots < FEWEST_SHOTS:
             return NO_PIXELS
         bad = (seen or self.statistics.reference()).bad_pixels
-        return FilePixels(bad if bad.any() else None, full_from(self.tops))
+        return FilePixels(bad if bad.any() else None, *full_from(self.tops))
 
 
 def _digest(flags: Flags) -> str:

@@ -88,6 +88,17 @@ def test_what_a_full_pixel_missed_is_that_of_the_envelope(most, down, right):
     assert np.isfinite(made).all()
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(1, 1000), (1, -1000), (0.1, -30)])
+def test_what_is_estimated_is_the_same_in_any_unit(gain, offset):
+    images = [np.minimum(s, 500.0) for s in shots()]
+    here, there = pixels_of(images), pixels_of([s * gain + offset for s in images])
+    shot = images[0].astype(np.float32)
+    wanted = here.estimated(shot, None, BEAM) * gain + offset
+    other = there.estimated((shot * gain + offset).astype(np.float32), None, BEAM)
+    assert (wanted > 500 * gain + offset).any()
+    np.testing.assert_allclose(other, wanted, rtol=1e-3, atol=1e-2 * gain)
+
+
 def test_no_light_is_estimated_where_a_mask_lies():
     counts = np.minimum(ENVELOPE, 500).astype(np.float32)
     mask = np.ones(counts.shape, bool)
