@@ -7,7 +7,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from model.errors import InputError, folded, is_visible, one_line
 Labels = npt.NDArray[np.bool_]
 Severity = Literal["hard", "soft"]
 Kind = Literal["one_of", "never", "implies", "alone", "some"]
+TWO_SIDED = ("never", "implies")
+"""Kinds of rules that relate classes at the left to classes at the right."""
 
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
@@ -82,9 +84,20 @@ class Rule:
     """What is wrong where a label set breaks it."""
 
     @property
+    def says_something(self) -> bool:
+        """Whether it names classes enough: see `names_enough`."""
+        return names_enough(self.kind, self.left, self.right)
+
+    @property
     def statement(self) -> str:
         """What it asks of every label set: "Round implies Spherical/Oblate"."""
         return rule_in_words(self.kind, self.left, self.right)[0]
+
+
+def names_enough(kind: Kind, left: Collection[str], right: Collection[str]) -> bool:
+    """Whether a rule of this kind says something of these classes: two that exclude each other,
+    else one, and one at least at the right where it has a right side."""
+    return len(left) > (kind == "one_of") and bool(right) == (kind in TWO_SIDED)
 
 
 def rule_in_words(kind: Kind, left: Sequence[str], right: Sequence[str]) -> tuple[str, str]:
@@ -214,8 +227,7 @@ class Taxonomy:
         rules = []
         for rule in self.rules:
             left, right = (tuple(n for n in side if n in kept) for side in (rule.left, rule.right))
-            enough = len(left) > (rule.kind == "one_of")
-            if enough and (right or not rule.right):
+            if names_enough(rule.kind, left, right):
                 rules.append(replace(rule, left=left, right=right))
         return Taxonomy(self.name, classes, rules)
 

@@ -94,6 +94,25 @@ def test_renaming_keeps_comments_and_follows_parents_and_rules():
     assert [r.text for r in back.rules] == [r.text for r in loads(HELIUM).rules]
 
 
+def test_renaming_leaves_a_longer_name_in_the_text_of_a_rule():
+    text = """
+[[class]]
+name = "Streak"
+[[class]]
+name = "Double Streak"
+[[class]]
+name = "Bent"
+[[rule]]
+kind = "never"
+classes = ["Streak", "Double Streak"]
+with = ["Bent"]
+text = "Bent never with Streak or Double Streak, nor with streaks or Streaky ones"
+"""
+    (rule,) = loads(taxonomy_edit.rename(text, "Streak", "Line")).rules
+    assert rule.left == ("Line", "Double Streak")
+    assert rule.text == "Bent never with Line or Double Streak, nor with streaks or Streaky ones"
+
+
 def test_retiring_drops_key_and_rules_and_keeps_the_place():
     before, taxonomy = loads(HELIUM), loads(taxonomy_edit.retire(HELIUM, "Prolate", "2025-11-22"))
     assert taxonomy.names == before.names
