@@ -5,7 +5,6 @@ Knows no widgets, decides nothing about a shot, and does not know which one is o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,8 +26,6 @@ from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError, is_visible, one_line
-
-log = logging.getLogger(__name__)
 
 LONGEST_NAME = 60
 """Letters of the name of a saved queue."""

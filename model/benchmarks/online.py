@@ -32,6 +32,7 @@ from model.online.stream import Stream, open_stream
 from model.online.watching import Until, watch
 from model.runs import checkpoint
 from model.runs.folder import backbone_folder
+from model.shots.hdf5 import texts
 from model.simulate.generate import simulate
 from model.taxonomy.toml import known_for
 
@@ -80,9 +81,7 @@ def _shots(path: Path, size: int) -> tuple[Counts, Counts]:
         if item["event"] == "failed":
             raise InputError(str(item["text"]))
     with h5py.File(path, "r") as file:
-        names = [
-            n.decode() if isinstance(n, bytes) else n for n in file["labels"].attrs["class_names"]
-        ]
+        names = texts(file["labels"].attrs["class_names"])
         empty = file["true_labels"][:, names.index(EMPTY)] > 0
         images = file["images"][()]
     hits = images[~empty]

@@ -318,7 +318,7 @@ def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepar
         with Project.open(project) as opened:
             if steps is not None:
                 list(prepare_project(opened, steps))
-            source = embeddings.of_cache(1, opened, opened.shot_table())
+            source = embeddings.of_cache(opened, opened.shot_table())
         assert embeddings.share_there(source.parts) == 0  # what was read otherwise is not taken
         assert call(capsys, "embed", project, "--engine", "torch")[0] == 0
         assert embeddings.share_there(source.parts) == 1

@@ -223,7 +223,7 @@ class ProfilePane(Pane):
             parts.append(f"{angle:.1f}°")
         q = profiles.transfer(np.array([radius]), geometry)
         if q is not None:
-            parts.append(f"q {significant(1e-9 * q[0], 2, 3)} nm⁻¹")
+            parts.append(f"q {significant(1e-9 * q[0], 3)} nm⁻¹")
         log = self._at(radius)
         return parts if log is None else [*parts, f"{10.0**log:,.3g} counts"]
 
