@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidg
 
 from labeler.session.heat import Asked
 from labeler.session.session import Session
-from labeler.window.label.queue.tiles import GAP, PLAIN, Tile, TileList, below
+from labeler.window.inspect.tiles import GAP, PLAIN, Tile, TileList, below
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
