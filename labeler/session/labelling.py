@@ -307,13 +307,9 @@ class Labelling(SessionPart):
         return shown
 
 
-def first_fix(
-    taxonomy: Taxonomy,
-    labels: Labels,
-    known: Labels | None = None,
-) -> tuple[int, Fix] | None:
+def first_fix(taxonomy: Taxonomy, labels: Labels, known: Labels) -> tuple[int, Fix] | None:
     """(rule, fix) of the first broken rule that has a fix, hard rules first; `known` (C,): the
-    decided classes, all where None."""
+    decided classes."""
     broken = np.flatnonzero(taxonomy.violations(labels, known))
     for r in sorted(broken, key=lambda r: not taxonomy.hard[r]):
         fix = taxonomy.fix(labels, int(r), known)

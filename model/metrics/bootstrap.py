@@ -8,7 +8,7 @@ numpy only, so that the window can use it too. It knows labels and decisions, no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 DRAWS = 1000
 CONFIDENCE = 0.95
-"""Quantile of the normal distribution that belongs to it."""
 _CELLS = 4_000_000
 """Of the table of draws that is in memory at a time."""
 
@@ -58,6 +57,13 @@ def interval(values: Floats) -> Interval:
     edge = (1 - CONFIDENCE) / 2
     low, high = np.quantile(known, [edge, 1 - edge])
     return float(low), float(high)
+
+
+def interval_of_mean(values: Sequence[float] | Floats, seed: int = 0) -> Interval:
+    """95 % of the mean of values (n,), one at least."""
+    each = np.asarray(values, np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(each), (DRAWS, len(each)))
+    return interval(each[drawn].mean(1))
 
 
 def intervals_of(

@@ -39,6 +39,8 @@ SOFTENING = 0.02
 """arcsinh is linear up to this share of the range and logarithmic beyond."""
 DECADES = 6
 """The log norm never spans more decades than this below the upper level."""
+BINS = 160
+"""Of a histogram, at most."""
 LARGEST, SMALLEST = 1e30, 1e-30
 """Counts beyond these bounds are drawn as if they were at them."""
 
@@ -169,27 +171,27 @@ def _around(value: float) -> tuple[float, float]:
 
 
 def histogram(
-    counts: Counts, mask: Mask | None, norm: Norm, bins: int = 160
+    counts: Counts, mask: Mask | None, norm: Norm
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(edges in counts, pixels between them); edges are even in the log for the log norm.
 
-    At most `bins` of them; whole counts are never split.
+    At most BINS of them; whole counts are never split.
     """
     x = _usable(counts, mask).astype(np.float64)
     if norm == "log":
         x = x[x > SMALLEST]
     if not x.size:
-        return np.linspace(0.0, 1.0, bins + 1), np.zeros(bins)
+        return np.linspace(0.0, 1.0, BINS + 1), np.zeros(BINS)
     low, high = float(x.min()), float(x.max())
     if high <= low:
         low, high = (low / 2, low * 2) if norm == "log" else (low - 0.5, low + 0.5)
     if norm == "log":
-        edges = np.geomspace(low, high, bins + 1)
+        edges = np.geomspace(low, high, BINS + 1)
         edges[0], edges[-1] = low, high
         if counts.dtype.kind in "iub":  # no bin between two whole numbers, or it would be empty
             edges = np.append(np.unique(np.round(edges)) - 0.5, np.round(high) + 0.5)
     else:
-        edges = np.linspace(low, high, bins + 1)
+        edges = np.linspace(low, high, BINS + 1)
     return edges, np.histogram(x, edges)[0].astype(np.float64)
 
 

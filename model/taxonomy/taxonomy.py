@@ -24,6 +24,9 @@ Kind = Literal["one_of", "never", "implies", "alone", "some"]
 TWO_SIDED = ("never", "implies")
 """Kinds of rules that relate classes at the left to classes at the right."""
 
+EMPTY = "Empty"
+"""The class of shots that show nothing: not hits. A project may call it otherwise, see
+`place_among`."""
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
 LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT = 3, 100, 2000
