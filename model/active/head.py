@@ -245,20 +245,20 @@ def _fitted(
     inner = problem.solve(penalty, near)
     weight, bias = _folded(inner, space, prior)
     made = Head(
-        taxonomy,
-        (weight / temperature).astype(np.float32),
-        (bias / temperature).astype(np.float32),
-        space,
-        inner,
-        np.full(len(taxonomy), 0.5, np.float32),
-        np.ones(len(taxonomy), np.float32),
-        penalty,
-        temperature,
-        len(x),
-        np.flatnonzero(kept)[held],
-        held_logits[held] / np.float32(temperature),
-        learnt,
-        problem.odds,
+        taxonomy=taxonomy,
+        weight=(weight / temperature).astype(np.float32),
+        bias=(bias / temperature).astype(np.float32),
+        space=space,
+        inner=inner,
+        thresholds=np.full(len(taxonomy), 0.5, np.float32),
+        worth=np.ones(len(taxonomy), np.float32),
+        penalty=penalty,
+        temperature=temperature,
+        shots=len(x),
+        held=np.flatnonzero(kept)[held],
+        held_logits=held_logits[held] / np.float32(temperature),
+        learnt=learnt,
+        odds=problem.odds,
     )
     frequent = space.some if len(space.some) >= FEWEST else space.some[:0]  # too few to tell
     thresholds, worth = decoding.best_for_f1(made.probabilities(frequent))

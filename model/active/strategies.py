@@ -18,7 +18,7 @@ from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.int64]
 Picks = tuple[Rows, tuple[str, ...]]
 SHORTLIST = 4000
 """How many of the open shots the slower measures look at: those with the least sure classes."""

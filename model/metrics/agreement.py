@@ -13,14 +13,14 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 RELIABLE, TENTATIVE = 0.8, 0.667
 """Krippendorff (2004): above the first conclusions stand, between the two they are tentative."""
 
 
-def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Doubles:
     """(N, C) yes and no of two readers to (C,) kappa = (p_o - p_e) / (1 - p_e), Cohen (1960).
 
     NaN where both only ever said the same one thing, for then chance explains everything, and
@@ -36,7 +36,7 @@ def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
     return np.where(np.isclose(expected, 1), np.nan, kappa)
 
 
-def positive_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+def positive_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Doubles:
     """(N, C) yes and no, said twice of the same, to (C,) 2·both / (first's yes + second's yes).
 
     The share of a class's labels that the other answer confirms (Dice; Cicchetti and Feinstein
@@ -141,7 +141,7 @@ def _interval(
     return float(low), float(high)
 
 
-def _alpha(units: npt.NDArray[np.int64], how_often: npt.NDArray[np.int64]) -> Floats:
+def _alpha(units: npt.NDArray[np.int64], how_often: npt.NDArray[np.int64]) -> Doubles:
     """(K, V) counts of values in kinds of units, (B, K) how often each occurs, to (B,) alpha."""
     kinds, weights = units.astype(float), how_often.astype(float)
     m = kinds.sum(1)
@@ -184,7 +184,7 @@ def majority(read: npt.ArrayLike, present: npt.ArrayLike) -> tuple[Flags, Flags]
     return most, np.asarray((who.any(2).sum(0) >= 2) & ~tied.any(1))
 
 
-def share_interval(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
+def share_interval(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Doubles, Doubles]:
     """Wilson's (1927) 95 % interval of a share, elementwise; (0, 1) where there was no trial."""
     z = 1.959964
     k, n = np.asarray(hits, float), np.asarray(trials, float)
@@ -196,7 +196,7 @@ def share_interval(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, 
     return np.where(n > 0, np.maximum(low, 0), 0.0), np.where(n > 0, np.minimum(high, 1), 1.0)
 
 
-def dice_interval(both: npt.ArrayLike, either: npt.ArrayLike) -> tuple[Floats, Floats]:
+def dice_interval(both: npt.ArrayLike, either: npt.ArrayLike) -> tuple[Doubles, Doubles]:
     """Wilson's interval of both / either, carried over to Dice's number, which F1 is too:
     2·both / (both + either) = 2·share / (1 + share)."""
     low, high = share_interval(both, either)

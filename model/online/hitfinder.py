@@ -112,10 +112,16 @@ def fit(shots: Iterable[Labelled], miss: float = MISS, seed: int = 0) -> HitFind
     missed = score[~fitting & ~labels] < threshold
     false = score[~fitting & labels] >= threshold
     return HitFinder(
-        best, level, threshold,
-        float(missed.mean()), _interval(missed), float(false.mean()), _interval(false),
-        int(fitting.sum()), shape,
-    )  # fmt: skip
+        kind=best,
+        level=level,
+        threshold=threshold,
+        missed=float(missed.mean()),
+        missed_interval=_interval(missed),
+        false=float(false.mean()),
+        false_interval=_interval(false),
+        fitted_on=int(fitting.sum()),
+        shape=shape,
+    )
 
 
 def _sampled(

@@ -46,7 +46,7 @@ LARGEST, SMALLEST = 1e30, 1e-30
 
 Counts = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Picture = npt.NDArray[np.uint32]
+Pixels = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,17 @@ class Screen:
             high = low + max(abs(low) * 1e-3, SMALLEST)
         return low, high
 
-    def colours(self, share: npt.NDArray[np.float32]) -> Picture:
+    def colours(self, share: npt.NDArray[np.float32]) -> Pixels:
         """[0, 1] to 0xffRRGGBB, the same shape."""
         table = colormap(self.colormap)
         return table[(share * (len(table) - 1) + 0.5).astype(np.uint8)]
 
     @cached_property
-    def _table(self) -> Picture:
+    def _table(self) -> Pixels:
         """(65536,) colour of every uint16 count."""
         return self.colours(self.scale(np.arange(65536)))
 
-    def picture(self, counts: Counts, mask: Mask | None = None) -> Picture:
+    def picture(self, counts: Counts, mask: Mask | None = None) -> Pixels:
         """(y, x) counts to (y, x) 0xffRRGGBB; masked pixels in checks where `mask` is on."""
         if counts.dtype == np.uint16 or counts.dtype == np.uint8:
             picture = self._table[counts]
@@ -119,12 +119,12 @@ class Overlay:
 
     def shade(
         self,
-        picture: Picture,
+        picture: Pixels,
         heat: npt.NDArray[np.float32],
         *,
         fine: bool = False,
         shown_in: str = COLORMAPS[0],
-    ) -> Picture:
+    ) -> Pixels:
         """The picture (y, x), fainter where the heatmap (y, x) in [0, 1] is weak: darker, or in a
         colormap whose zero is white, whiter; half as much where it is fine, which would else leave
         nothing of the shot."""
@@ -210,7 +210,7 @@ def _real(counts: Counts) -> Counts:
 
 
 @cache
-def colormap(name: str) -> Picture:
+def colormap(name: str) -> Pixels:
     """(256,) colours 0xffRRGGBB, dark to bright; KeyError where there is no such colormap."""
     if name not in COLORMAPS:
         raise KeyError(name)

@@ -442,7 +442,7 @@ class Store(Facts):
     def load_state(self, annotator_id: int) -> State:
         """The state of all N shots; shots that the annotator never touched are 0."""
         n = self.n_shots()
-        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
+        state = State.none(n)
         with self.database.translated():
             rows = self.database.rows(_STATE, annotator_id)
             found = self._table(rows, _STATE_TYPE, n)

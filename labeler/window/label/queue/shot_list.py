@@ -111,9 +111,8 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
     view.setTabKeyNavigation(False)
     port = view.viewport()
     assert port is not None
-    port.setAutoFillBackground(
-        True
-    )  # then a step scrolls what is drawn instead of drawing it again
+    # then a step scrolls what is drawn instead of drawing it again
+    port.setAutoFillBackground(True)
     return view
 
 
