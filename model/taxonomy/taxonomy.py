@@ -7,7 +7,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -97,7 +97,9 @@ class Rule:
         return rule_in_words(self.kind, self.left, self.right)[0]
 
 
-def names_enough(kind: Kind, left: Collection[str], right: Collection[str]) -> bool:
+def names_enough(
+    kind: Kind, left: Sequence[str] | set[str], right: Sequence[str] | set[str]
+) -> bool:
     """Whether a rule of this kind says something of these classes: two that exclude each other,
     else one, and one at least at the right where it has a right side."""
     return len(left) > (kind == "one_of") and bool(right) == (kind in TWO_SIDED)

@@ -394,6 +394,21 @@ def test_the_dialog_shows_what_is_on_and_asks_for_what_is_chosen(qapp, project):
     session.close()
 
 
+def test_the_dialog_proposes_empty_shots_as_background_whatever_they_are_called(qapp, project):
+    from labeler.project import classes
+    from labeler.window.dialogs.preparation import SHOTS, PreparationDialog
+    from tests.helpers.window_parts import make_session
+
+    with Project.open(project) as opened:
+        classes.rename(opened, "Empty", "No droplet")
+    session = make_session(project)
+    dialog = PreparationDialog(session)
+    dialog.light.setCurrentText(SHOTS)
+    assert "No droplet" in dialog.words()
+    dialog.deleteLater()
+    session.close()
+
+
 def test_the_dialog_sets_the_steps_and_tells_session_and_suggestions(
     dialog, qtbot, project, monkeypatch
 ):
