@@ -153,6 +153,17 @@ def test_own_types_are_named():
     check("any", bare)
 
 
+def test_a_name_for_arrays_means_the_same_numbers_everywhere_in_a_half():
+    meant = defaultdict(set)
+    for path, tree in trees().items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and "NDArray[" in ast.unparse(node.value):
+                kind = ast.unparse(node.value).split("NDArray[")[1]
+                if re.match(r"np\.(bool_|u?int\d+|intp|float\d+)\]", kind):
+                    meant[path.split("/")[0], ast.unparse(node.targets[0])].add(kind)
+    check("arrays", {f"{half}: {name}" for (half, name), kinds in meant.items() if len(kinds) > 1})
+
+
 def test_modules_of_ours_are_loaded_by_name_only_in_one_table():
     offenders = set()
     for path, node in nodes(ast.Call):

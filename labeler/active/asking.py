@@ -64,7 +64,16 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     seen = source.predictions is not None
     labels, decided = table.labels.astype(bool), table.decided
     labelled, skipped = table.labelled & readable, passed_over(merged.status)
-    return Evidence(found, labels, labelled, decided, skipped, prior, space, seen)
+    return Evidence(
+        embeddings=found,
+        labels=labels,
+        labelled=labelled,
+        decided=decided,
+        passed_over=skipped,
+        prior=prior,
+        space=space,
+        seen=seen,
+    )
 
 
 def _source(project: Project, table: ShotTable, unseen: bool = False) -> EmbeddingSource:

@@ -20,7 +20,6 @@ from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
 from model.runs.prediction_file import open_predictions
 from model.runs.recipes import shipped_network
-from model.taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
@@ -30,28 +29,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> EmbeddingSource:
-    """The embeddings that a run wrote beside its predictions."""
-    return EmbeddingSource(number, taxonomy, n, predictions.parent, predictions)
-
-
-def of_cache(number: int, project: Project, table: ShotTable) -> EmbeddingSource:
-    """What the shipped network has read so far of the shots as the project prepares them, all of it
-    or some parts."""
-    parts = parts_of(project, table)
-    return EmbeddingSource(
-        number, project.taxonomy, len(table), shipped_network(), None, tuple(parts)
-    )
-
-
 def source_on(
     run: RunPredictions | None, project: Project, table: ShotTable, number: int = 0
 ) -> EmbeddingSource:
-    """Those of the run in use, where its predictions can be read; else what the shipped network
-    has read so far, which may be nothing."""
-    if run is not None:
-        return of_run(number, project.taxonomy, project.n_shots, run.path)
-    return of_cache(number, project, table)
+    """Those beside the predictions of a run; `of_cache` where there is none."""
+    if run is None:
+        return of_cache(project, table, number)
+    return EmbeddingSource(number, project.taxonomy, project.n_shots, run.path.parent, run.path)
+
+
+def of_cache(project: Project, table: ShotTable, number: int = 0) -> EmbeddingSource:
+    """What the shipped network has read so far of the shots as the project prepares them: all of
+    it, some parts, or nothing."""
+    parts = tuple(parts_of(project, table))
+    return EmbeddingSource(number, project.taxonomy, len(table), shipped_network(), parts=parts)
 
 
 def source_of(project: Project, table: ShotTable, *, unseen: bool = False) -> EmbeddingSource:
@@ -63,7 +54,7 @@ def source_of(project: Project, table: ShotTable, *, unseen: bool = False) -> Em
     from labeler.runs.predictions import predictions_of  # the child needs no project
 
     if unseen:
-        cache = of_cache(0, project, table)
+        cache = of_cache(project, table)
         if share_there(cache.parts) == 1:
             return cache
     run, trouble = predictions_of(project)

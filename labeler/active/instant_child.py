@@ -114,12 +114,20 @@ class InstantServer:
         most = max(50, min(self.source.n // 10, 500), self.source.n // 50)
         checks = audit.upcoming(done, left, request.seed, most)
         return FitResult(
-            self.source.number, len(request.rows), probabilities, decided, head.thresholds,
-            sure, self.readable,
-            asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
-            time.perf_counter() - started, head.learnt,
-            Held(rows[head.held], apart, held_sure),
-        )  # fmt: skip
+            source=self.source.number,
+            labels=len(request.rows),
+            probabilities=probabilities,
+            decided=decided,
+            thresholds=head.thresholds,
+            sure=sure,
+            readable=self.readable,
+            rows=asked.rows.astype(np.int64),
+            reasons=asked.reasons,
+            checks=checks.astype(np.int64),
+            seconds=time.perf_counter() - started,
+            known=head.learnt,
+            held=Held(rows[head.held], apart, held_sure),
+        )
 
     def _read(self, head: Head) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
         """Probabilities (N, C), answers (N, C) and their chances (N,)."""

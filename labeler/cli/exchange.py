@@ -270,7 +270,7 @@ def _annotator(project: Project, name: str | None) -> int | None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from labeler.exchange.apart import read_labels_apart
+    from labeler.exchange import read_labels_apart
     from labeler.exchange.importing import apply, plan
     from labeler.project.project import Project
 

@@ -118,9 +118,17 @@ def _tables(args: argparse.Namespace) -> int:
     if args.seeds < 0:
         raise InputError(f"{args.seeds} seeds cannot be", mend="Give a number from 1 up.")
     order = Order(
-        args.data, args.out, _numbers(args.tables), budget(args.budget), tuple(args.cxidb),
-        args.seeds, args.devices, args.keep, f"airylabel {version()}", _command(),
-    )  # fmt: skip
+        data=args.data,
+        out=args.out,
+        numbers=_numbers(args.tables),
+        budget=budget(args.budget),
+        cxidb=tuple(args.cxidb),
+        seeds=args.seeds,
+        devices=args.devices,
+        keep=args.keep,
+        program=f"airylabel {version()}",
+        command=_command(),
+    )
 
     def report(
         study: PaperStudy, tables: Sequence[Table], finished: FinishedCells

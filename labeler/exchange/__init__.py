@@ -6,7 +6,7 @@ The command line and the file dialogs read FORMATS: nothing heavy is loaded befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -114,3 +114,15 @@ def read_labels(path: Path | str) -> LabelSheet:
         raise InputError(what, file=path, mend="Leave out what is no label, and try again.")
     sheet: LabelSheet = _module_of(form).read(path)
     return sheet
+
+
+def read_labels_apart(
+    path: Path | str, read: Callable[[Path], LabelSheet] = read_labels
+) -> LabelSheet:
+    """`read_labels` in a child process, for a foreign file: InputError too where it crashes or
+    hangs its library. A large text is parsed in one go, which would hold up the window as well."""
+    from model.shots.child import FileReader
+
+    with FileReader(read) as ask:
+        found: LabelSheet = ask(Path(path))
+    return found

@@ -278,8 +278,7 @@ def _person(project: Project, name: str | None) -> tuple[str, State]:
     name = written(project.store, name)
     found = _id_of(project, name)
     if found is None:
-        n = project.n_shots
-        return name, State(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
+        return name, State.none(project.n_shots)
     return name, project.store.load_state(found)
 
 

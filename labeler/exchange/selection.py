@@ -80,15 +80,15 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     table = project.shot_table(decided)
     states = {a.name: a.id for a in store.annotators()}
     known = ShotFacts(
-        decided,
-        project.taxonomy,
-        predictions_of(project)[0],
-        tuple(info.name for info in project.sources),
-        table.source_of,
-        Numbers(project.folder, project.sources),
-        lambda: tuple(states),
-        lambda other: store.load_state(states[other]),
-        lambda: decided_when(store.database, who, project.n_shots),
+        decided=decided,
+        taxonomy=project.taxonomy,
+        predictions=predictions_of(project)[0],
+        files=tuple(info.name for info in project.sources),
+        source_of=table.source_of,
+        numbers=Numbers(project.folder, project.sources),
+        annotators=lambda: tuple(states),
+        others=lambda other: store.load_state(states[other]),
+        times=lambda: decided_when(store.database, who, project.n_shots),
     )
     saved = store.get_meta(queues.SAVED)
     saved = saved if isinstance(saved, dict) else {}

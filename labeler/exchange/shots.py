@@ -6,6 +6,7 @@ streamed shot by shot; a virtual file holds links only. No file of shots is ever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from labeler import version
 from labeler.exchange.as_cxi import CXI_VERSION
-from labeler.exchange.stack import Stack, parts_of
+from labeler.exchange.stack import Part, Stack, parts_of
 from labeler.project.project import Project
 from model.errors import InputError, counted
 from model.events import Event, Stop, event, never
@@ -43,7 +44,8 @@ def export_shots(
     """
     out = Path(out)
     plain = out.suffix.lower() != ".cxi"
-    check_place(out, [info.path for info in project.sources], force=force)
+    files = [info.path for info in project.sources]
+    check_place(out, files, force=force)
     state = project.merged_state(annotator)
     table = project.shot_table(state)
     parts = list(parts_of(table, np.asarray(rows, np.int64)))
@@ -51,9 +53,7 @@ def export_shots(
         sizes = ", ".join(f"{p.info.shape[0]} × {p.info.shape[1]}" for p in parts)
         mend = "Give the file a name that ends in .cxi, which holds several stacks."
         raise InputError(f"the shots differ in size or geometry ({sizes})", file=out, mend=mend)
-    sizes_of = (len(p.rows) * np.prod(p.info.shape) * np.dtype(p.dtype).itemsize for p in parts)
-    need = 0 if virtual else int(sum(sizes_of))
-    check_place(out, [info.path for info in project.sources], need + ROOM, force=True)
+    check_place(out, files, ROOM + (0 if virtual else sum(map(_bytes_of, parts))), force=True)
     total, half = sum(len(p.rows) for p in parts), part_of(out)
     done, unreadable = 0, 0
     try:
@@ -79,3 +79,8 @@ def export_shots(
     text = f"{counted(total - unreadable, 'shot')} written to {out}{lost}"
     result = {"out": str(out), "shots": total - unreadable, "unreadable": unreadable}
     yield event("finished", **result, virtual=virtual, text=text)
+
+
+def _bytes_of(part: Part) -> int:
+    """Of the shots alone, uncompressed."""
+    return len(part.rows) * math.prod(part.info.shape) * np.dtype(part.dtype).itemsize

@@ -15,14 +15,13 @@ import numpy as np
 from labeler.project.project import Project
 from labeler.project.store import StoredSource
 from model.errors import InputError
-from model.online.hitfinder import FEWEST, MISS, HitFinder, Labelled, fit
+from model.online.hitfinder import FEWEST, HitFinder, Labelled, fit
 from model.runs.folder import PREDICTIONS
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import EMPTY, place_among
 
 FOLDER = "live"
-EMPTY = "Empty"
 MOST = 1000
 """Labelled shots of either kind that the hit finder is fitted on."""
 
@@ -35,7 +34,7 @@ class WatchSetup:
     geometry: Geometry
 
 
-def known_from(table: ShotTable, miss: float = MISS) -> WatchSetup:
+def known_from(table: ShotTable, miss: float) -> WatchSetup:
     """Everything from a table of labelled shots, of which at most 2·`MOST` are read."""
     shots = _labelled(table)
     geometry = table.sources[0].geometry if table.sources else Geometry()
@@ -44,8 +43,8 @@ def known_from(table: ShotTable, miss: float = MISS) -> WatchSetup:
 
 def _labelled(table: ShotTable) -> Iterator[Labelled]:
     """Labelled shots with whether each is Empty; none where the classes have no Empty."""
-    column = next((c for c, n in enumerate(table.class_names) if plain(n) == plain(EMPTY)), None)
-    if column is None:
+    column = place_among(table.class_names, EMPTY, table.taxonomy)
+    if column < 0:
         return
     rng = np.random.default_rng(0)
     decided = table.decided[:, column]

@@ -292,7 +292,7 @@ class Project:
 
     def relocate(self, source_id: int, new_path: Path | str) -> None:
         """Say where a source's file lies now; InputError where that is another file."""
-        at = next(i for i, s in enumerate(self._stored) if s.id == source_id)
+        at = self._at(source_id)
         old = self._stored[at]
         info = replace(old.info, path=Path(new_path).absolute())
         change = change_of(info)

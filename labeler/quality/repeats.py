@@ -116,7 +116,7 @@ def repeats_of(project: Project, person: int) -> RepeatedShots:
     return _standing(timeline(project.store.database, known[0]), project.store.merges())
 
 
-def _standing(moments: Iterable[Moment], merges: Merges = ()) -> RepeatedShots:
+def _standing(moments: Iterable[Moment], merges: Merges) -> RepeatedShots:
     """One repeat for each time that a shot was shown: its last state that was not taken back.
 
     Classes that were merged since count as one in both.

@@ -103,13 +103,18 @@ def side_by_side(
         wrong = broken[mine].sum(0)
         made.append(
             Side(
-                name, int(shots[s]), int(seen[s]), int(hit[s]), shares[0],
-                dict(zip(taxonomy.names, shares[1:], strict=True)),
-                median_interval(sizes), len(sizes),
-                {r.text: int(k) for r, k in zip(taxonomy.rules, wrong, strict=True) if k},
-                tuple(measures[flagged[s]]),
+                name=name,
+                shots=int(shots[s]),
+                judged=int(seen[s]),
+                hits=int(hit[s]),
+                hit_rate=shares[0],
+                fractions=dict(zip(taxonomy.names, shares[1:], strict=True)),
+                size_nm=median_interval(sizes),
+                sizes=len(sizes),
+                broken={r.text: int(k) for r, k in zip(taxonomy.rules, wrong, strict=True) if k},
+                drifts=tuple(measures[flagged[s]]),
             )
-        )  # fmt: skip
+        )
     return made
 
 

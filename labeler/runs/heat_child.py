@@ -123,7 +123,6 @@ class HeatServer:
         self.explainer = Explainer(self.reader)
         self._ours = source.taxonomy.columns(self.reader.names, source.run)
         self._scales = self.reader.about.preprocessing.scales_of(source.table)
-        self._shape = (0, 0)
         self._row = -1
         self._read: ReadShots | None = None
         self._said: dict[str, Any] = {}
@@ -162,7 +161,6 @@ class HeatServer:
             prepared = self.reader.prepare([(*shot, table.geometry(row), scale)])
             features, said = self.explainer.ask(prepared, 0, form)
             read = self._read = self.reader.said(prepared, features)
-            self._shape = (int(shot[1].shape[0]), int(shot[1].shape[1]))
             self._row, self._said[form] = row, said
         elif form not in self._said:
             self._said[form] = self.explainer.answers(read, 0, form)

@@ -71,7 +71,7 @@ class Labelling(SessionPart):
 
     # -- what is shown ---------------------------------------------------------------------------
 
-    def labels(self, row: int | None = None) -> Labels:
+    def shown_labels(self, row: int | None = None) -> Labels:
         """(C,) present classes that the person may see of a shot, by default the one on screen."""
         return self._labels.taxonomy.unpack(self.shown(row)[0])
 
@@ -108,7 +108,7 @@ class Labelling(SessionPart):
         """(rule, fix) for the shot on screen: the first broken rule that has one, hard first."""
         if self.cursor.row < 0 or not self.is_decided():
             return None
-        return first_fix(self._labels.taxonomy, self.labels(), self.known())
+        return first_fix(self._labels.taxonomy, self.shown_labels(), self.known())
 
     def note(self) -> str:
         """The note on the shot on screen; of one that is shown blind, what was noted since."""
@@ -130,7 +130,7 @@ class Labelling(SessionPart):
         if row < 0:
             return
         blank = np.zeros(len(taxonomy), bool)
-        before = self.labels() if self.is_decided() else blank
+        before = self.shown_labels() if self.is_decided() else blank
         after = taxonomy.toggle(before, class_index)
         status = (self.shown()[1] | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():
@@ -165,7 +165,7 @@ class Labelling(SessionPart):
             self._say_the_rest()
             self.cursor.next()
             return
-        shown = self.labels() if self.is_decided() else self.suggestions.of()
+        shown = self.shown_labels() if self.is_decided() else self.suggestions.of()
         if shown is None or (not shown.any() and not self._may_be_empty()):
             self.noted.emit(
                 "info", "Nothing to accept yet: press the key of a class, or skip the shot."
@@ -307,13 +307,9 @@ class Labelling(SessionPart):
         return shown
 
 
-def first_fix(
-    taxonomy: Taxonomy,
-    labels: Labels,
-    known: Labels | None = None,
-) -> tuple[int, Fix] | None:
+def first_fix(taxonomy: Taxonomy, labels: Labels, known: Labels) -> tuple[int, Fix] | None:
     """(rule, fix) of the first broken rule that has a fix, hard rules first; `known` (C,): the
-    decided classes, all where None."""
+    decided classes."""
     broken = np.flatnonzero(taxonomy.violations(labels, known))
     for r in sorted(broken, key=lambda r: not taxonomy.hard[r]):
         fix = taxonomy.fix(labels, int(r), known)

@@ -5,7 +5,6 @@ Knows no widgets, decides nothing about a shot, and does not know which one is o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,8 +26,6 @@ from labeler.session.labels import ProjectLabels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError, is_visible, one_line
-
-log = logging.getLogger(__name__)
 
 LONGEST_NAME = 60
 """Letters of the name of a saved queue."""
@@ -105,15 +102,15 @@ class Queue(SessionPart):
         """What filters, orders and groups may ask; costs nothing by itself."""
         opened = self.opened
         return ShotFacts(
-            self.labels.decided,
-            self.labels.taxonomy,
-            self._predictions(),
-            () if opened is None else tuple(s.name for s in opened.table.sources),
-            None if opened is None else opened.table.source_of,
-            self.numbers,
-            self._people,
-            self._state_of,
-            self._decided_when,
+            decided=self.labels.decided,
+            taxonomy=self.labels.taxonomy,
+            predictions=self._predictions(),
+            files=() if opened is None else tuple(s.name for s in opened.table.sources),
+            source_of=None if opened is None else opened.table.source_of,
+            numbers=self.numbers,
+            annotators=self._people,
+            others=self._state_of,
+            times=self._decided_when,
         )
 
     def known_now(self) -> ShotFacts:

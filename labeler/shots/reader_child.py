@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from model.shots.layouts.base import Counts
     from model.shots.sources import Source
 
-Mask = npt.NDArray[np.bool_] | None
+Mask = npt.NDArray[np.bool_]
 Opener = Callable[[Path, str | None], "Source"]
 """Opens a source: `model.shots.table.open_source`, or a stand-in in a test."""
 
@@ -74,7 +74,7 @@ class _Server:
             OrderedDict()
         )
         """Open sources, and the other files that their shots lie in."""
-        self._mask: Mask = None
+        self._mask: Mask | None = None
         self._steps: Preparation | None = None
         self._geometries: Geometries = {}
         self._looked = False
@@ -106,8 +106,8 @@ class _Server:
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
 
     def _prepared(
-        self, steps: Preparation, geometry: Geometry, counts: Counts, mask: Mask
-    ) -> tuple[Counts, Mask]:
+        self, steps: Preparation, geometry: Geometry, counts: Counts, mask: Mask | None
+    ) -> tuple[Counts, Mask | None]:
         if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
             self._connection.send(("opening",))
             if steps.bad_pixels and steps.reference is not None:

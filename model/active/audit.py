@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Labels = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.int64]
 DRAW = 0
 """Seed of the one draw of a project: only its checks count."""
 SHARE = 0.1

@@ -165,13 +165,13 @@ def legal_sets(taxonomy: Taxonomy) -> Labels | None:
     return taxonomy.listed_sets(MOST_SETS)
 
 
-def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:
+def space_of(embeddings: npt.ArrayLike) -> Space:
     """The space of all shots (N, D), labelled or not; from at most 2,000 of them."""
     with one_blas_thread():
-        return _space_of(np.asarray(embeddings), components)
+        return _space_of(np.asarray(embeddings))
 
 
-def _space_of(every: npt.NDArray[Any], components: int) -> Space:
+def _space_of(every: npt.NDArray[Any]) -> Space:
     some = every[:: max(1, -(-len(every) // _KEPT))].astype(np.float32)
     some = some[np.isfinite(some).all(1)]
     if not len(some):
@@ -183,7 +183,7 @@ def _space_of(every: npt.NDArray[Any], components: int) -> Space:
     tall = count >= width
     gram = centred.T @ centred if tall else centred @ centred.T
     values, vectors = np.linalg.eigh(gram.astype(np.float64) / count)
-    kept = min(components, count - 1, width)
+    kept = min(COMPONENTS, count - 1, width)
     order = np.argsort(values)[::-1][:kept]
     values, vectors = np.maximum(values[order], 0), vectors[:, order]
     keep = values > 1e-6 * max(float(values.sum()), 1e-30)
@@ -245,20 +245,20 @@ def _fitted(
     inner = problem.solve(penalty, near)
     weight, bias = _folded(inner, space, prior)
     made = Head(
-        taxonomy,
-        (weight / temperature).astype(np.float32),
-        (bias / temperature).astype(np.float32),
-        space,
-        inner,
-        np.full(len(taxonomy), 0.5, np.float32),
-        np.ones(len(taxonomy), np.float32),
-        penalty,
-        temperature,
-        len(x),
-        np.flatnonzero(kept)[held],
-        held_logits[held] / np.float32(temperature),
-        learnt,
-        problem.odds,
+        taxonomy=taxonomy,
+        weight=(weight / temperature).astype(np.float32),
+        bias=(bias / temperature).astype(np.float32),
+        space=space,
+        inner=inner,
+        thresholds=np.full(len(taxonomy), 0.5, np.float32),
+        worth=np.ones(len(taxonomy), np.float32),
+        penalty=penalty,
+        temperature=temperature,
+        shots=len(x),
+        held=np.flatnonzero(kept)[held],
+        held_logits=held_logits[held] / np.float32(temperature),
+        learnt=learnt,
+        odds=problem.odds,
     )
     frequent = space.some if len(space.some) >= FEWEST else space.some[:0]  # too few to tell
     thresholds, worth = decoding.best_for_f1(made.probabilities(frequent))

@@ -18,7 +18,7 @@ from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.int64]
 Picks = tuple[Rows, tuple[str, ...]]
 SHORTLIST = 4000
 """How many of the open shots the slower measures look at: those with the least sure classes."""
@@ -161,16 +161,16 @@ def _broken(pool: Pool, number: int) -> Floats:
     left = p[:, pool.taxonomy.mask(rule.left)]
     right = p[:, pool.taxonomy.mask(rule.right)]
     none_left = (1 - left).prod(1)
+    one_left = none_left * (left / np.maximum(1 - left, 1e-6)).sum(1)
     if rule.kind == "one_of":
-        odds = left / np.maximum(1 - left, 1e-6)
-        return np.clip(1 - none_left * (1 + odds.sum(1)), 0, 1)
+        return np.clip(1 - none_left - one_left, 0, 1)
     if rule.kind == "never":
         return (1 - none_left) * (1 - (1 - right).prod(1))
     if rule.kind == "implies":
         return (1 - none_left) * (1 - right).prod(1)
     if rule.kind == "alone":
         others = p[:, ~pool.taxonomy.mask(rule.left)]
-        return (1 - none_left) * (1 - (1 - others).prod(1))
+        return np.clip(1 - none_left - one_left * (1 - others).prod(1), 0, 1)
     return none_left
 
 

@@ -20,7 +20,7 @@ from model.training.split import stratified_choice
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.int64]
 Point = dict[str, float]
 METRICS = ("accuracy", "macro_f1", "rare_f1")
 

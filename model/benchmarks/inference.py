@@ -84,7 +84,7 @@ def measure(
     }
 
 
-def pass_ms(shots: int = 64) -> float:
+def pass_ms(shots: int) -> float:
     """Milliseconds for each shot of our pass with embeddings and all heatmaps, without its start.
 
     The shipped network at the size that it was trained at, on made-up shots that are reduced

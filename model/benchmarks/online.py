@@ -31,12 +31,12 @@ from model.online.sources import AT_ONCE
 from model.online.stream import Stream, open_stream
 from model.online.watching import Until, watch
 from model.runs import checkpoint
-from model.runs.folder import backbone_folder
+from model.runs.recipes import shipped_network
+from model.shots.hdf5 import texts
 from model.simulate.generate import simulate
+from model.taxonomy.taxonomy import EMPTY
 from model.taxonomy.toml import known_for
 
-BACKBONE = "helium-resnet18"
-EMPTY = "Empty"
 SHOTS = 192
 ROUNDS, MEMORY_SHOTS = 5, 2048
 PATIENCE_S = 60.0
@@ -80,9 +80,7 @@ def _shots(path: Path, size: int) -> tuple[Counts, Counts]:
         if item["event"] == "failed":
             raise InputError(str(item["text"]))
     with h5py.File(path, "r") as file:
-        names = [
-            n.decode() if isinstance(n, bytes) else n for n in file["labels"].attrs["class_names"]
-        ]
+        names = texts(file["labels"].attrs["class_names"])
         empty = file["true_labels"][:, names.index(EMPTY)] > 0
         images = file["images"][()]
     hits = images[~empty]
@@ -113,7 +111,7 @@ def _drawn(hits: Counts, empties: Counts, share: float, rng: np.random.Generator
 
 def _run(folder: Path, input: int) -> Path:
     """The shipped backbone as a run that takes inputs of this side; 0: as it is."""
-    network, about = checkpoint.load(backbone_folder(BACKBONE))
+    network, about = checkpoint.load(shipped_network())
     if input:
         coarse = replace(about.recipe, fine_maps=False)
         about = replace(

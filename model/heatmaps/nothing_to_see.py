@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from model.heatmaps.forms import UNSEEN
 from model.heatmaps.geometry import EVEN
-from model.taxonomy.taxonomy import Taxonomy, place_among
+from model.taxonomy.taxonomy import EMPTY, Taxonomy, place_among
 
-EMPTY = "Empty"
-"""The class of shots that show nothing."""
 UNREAD = "The network could not read this shot."
 
 

@@ -27,6 +27,7 @@ from model.heatmaps.truth_table import TruthTable
 from model.inspection.heat import Cells, Explainer
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
+from model.metrics.bootstrap import interval_of_mean
 from model.output_files import check_own, need_folder, write_text
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
@@ -39,7 +40,6 @@ LEVELS = np.linspace(0, 1, 9)
 RANDOM = 2
 """Random maps that each shot is compared with; as coarse as the heatmap."""
 LOOKED_AT = 400
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -249,11 +249,10 @@ def _gap(
 ) -> dict[str, float]:
     """Area between; its interval by drawing the shots again and again with return."""
     gaps = ((by_chance - mine)[:, 0] + (mine - by_chance)[:, 1]) / 2
-    draws = np.random.default_rng(seed).integers(0, len(gaps), (DRAWS, len(gaps)))
-    low, high = np.quantile(gaps[draws].mean(1), [0.025, 0.975])
+    low, high = interval_of_mean(gaps, seed)
     deletion, insertion = mine.mean(0).tolist()
     return {
-        "gap": float(gaps.mean()), "low": float(low), "high": float(high),
+        "gap": float(gaps.mean()), "low": low, "high": high,
         "deletion": deletion, "insertion": insertion,
     }  # fmt: skip
 

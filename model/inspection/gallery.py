@@ -15,7 +15,7 @@ from model.errors import InputError
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.shots.table import ShotTable
 
-Rows = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.int64]
 Render = Callable[[str, int], npt.NDArray[np.uint8]]
 """(file name of a schematic, side in pixels) -> (y, x, 4) uint8 RGBA."""
 SCHEMATIC_SIDE = 240

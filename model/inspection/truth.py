@@ -36,7 +36,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 
 from model.errors import InputError
 from model.events import Event, Stop, event, never
@@ -48,6 +47,8 @@ from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
 from model.inspection.perturbed_shots import Reader, ReadShots, one_of
 from model.inspection.truth_cases import CAUSES, Case, cases, cause_of, why_no_cause
+from model.metrics.bootstrap import interval_of_mean
+from model.metrics.metrics import area_under_roc
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text
 from model.preprocessing.count_scale import FileScale, look_at, scale_of
@@ -70,7 +71,6 @@ SHUFFLED, DEALT = 64, 16
 """Simulated shots from which heads learn shuffled labels, and how many heads."""
 DECAY = 1e-3
 """Of the weights of these heads."""
-DRAWS = 1000
 LEAST = 0.05
 """A form is best for no class for which it scores less than this above random weights."""
 SMOOTH = 0.018
@@ -189,8 +189,7 @@ def score(heat: Heat, case: Case) -> float:
     if case.question == "axis":
         whole = float(values.sum())
         return float(values[there].sum()) / whole / float(there.mean()) if whole > 0 else 1.0
-    ranks, n = rankdata(values), int(there.sum())
-    return float((ranks[there].sum() - n * (n + 1) / 2) / (n * (len(there) - n)))
+    return area_under_roc(values, there)
 
 
 class _Bench:
@@ -347,26 +346,18 @@ def _summary(scores: _Scores, best: str, study: TruthStudy) -> dict[str, Any]:
     fallback = scores.show(best)
     rows: dict[str, Any] = {}
     for name, values in scores.by_name.items():
-        low, high = _interval(values, study.seed)
+        low, high = interval_of_mean(values, study.seed)
         rows[name] = {
             "mean": float(np.mean(values)), "low": low, "high": high,
             "share": float(np.mean(scores.shares[name])),
             "cold": sum(scores.cold[name]), "gap": None,
         }  # fmt: skip
         if gaps := scores.gaps.get(name):
-            low, high = _interval(gaps, study.seed)
+            low, high = interval_of_mean(gaps, study.seed)
             rows[name] |= {
                 "gap": float(np.mean(gaps)), "gap_low": low, "gap_high": high, "deleted": len(gaps),
             }  # fmt: skip
     return {"cases": scores.cases, "tried": scores.tried, "fallback": fallback, "scores": rows}
-
-
-def _interval(values: Sequence[float], seed: int) -> tuple[float, float]:
-    """95 % of the mean, by drawing the cases again and again with return."""
-    each = np.array(values)
-    draws = np.random.default_rng(seed).integers(0, len(each), (DRAWS, len(each)))
-    low, high = np.quantile(each[draws].mean(1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _result(

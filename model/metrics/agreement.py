@@ -13,14 +13,14 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 RELIABLE, TENTATIVE = 0.8, 0.667
 """Krippendorff (2004): above the first conclusions stand, between the two they are tentative."""
 
 
-def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Doubles:
     """(N, C) yes and no of two readers to (C,) kappa = (p_o - p_e) / (1 - p_e), Cohen (1960).
 
     NaN where both only ever said the same one thing, for then chance explains everything, and
@@ -36,7 +36,7 @@ def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
     return np.where(np.isclose(expected, 1), np.nan, kappa)
 
 
-def positive_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+def positive_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Doubles:
     """(N, C) yes and no, said twice of the same, to (C,) 2·both / (first's yes + second's yes).
 
     The share of a class's labels that the other answer confirms (Dice; Cicchetti and Feinstein
@@ -81,14 +81,9 @@ class Alpha:
 
 
 def alpha_of_classes(
-    read: npt.ArrayLike,
-    present: npt.ArrayLike,
-    *,
-    resamplings: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    read: npt.ArrayLike, present: npt.ArrayLike, *, resamplings: int = 1000, seed: int = 0
 ) -> list[Alpha]:
-    """Alpha of each of C classes, with a percentile bootstrap over units.
+    """Alpha of each of C classes, with its 95 % interval: a percentile bootstrap over units.
 
     `read` (A, N) True where a reader decided, or (A, N, C) where that differs from class to class;
     `present` (A, N, C) what they saw. Units that fewer than two read say nothing. Units with as
@@ -105,7 +100,7 @@ def alpha_of_classes(
         readers = readers[pairable]
         kinds, how_often = _kinds(readers, (said & who)[..., c].sum(0)[pairable])
         value = _alpha(kinds, how_often[None])[0]
-        low, high = _interval(kinds, how_often, resamplings, level, rng)
+        low, high = _interval(kinds, how_often, resamplings, rng)
         unlike = how_often[(kinds > 0).all(1)].sum()
         found.append(Alpha(float(value), low, high, len(readers), int(unlike)))
     return found
@@ -131,9 +126,9 @@ def _interval(
     kinds: npt.NDArray[np.int64],
     how_often: npt.NDArray[np.int64],
     resamplings: int,
-    level: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
+    """95 %."""
     n = int(how_often.sum())
     if n < 2:
         return np.nan, np.nan
@@ -142,11 +137,11 @@ def _interval(
     alphas = alphas[np.isfinite(alphas)]
     if len(alphas) < resamplings / 2:  # mostly without a single yes: nothing to say
         return np.nan, np.nan
-    low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(alphas, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _alpha(units: npt.NDArray[np.int64], how_often: npt.NDArray[np.int64]) -> Floats:
+def _alpha(units: npt.NDArray[np.int64], how_often: npt.NDArray[np.int64]) -> Doubles:
     """(K, V) counts of values in kinds of units, (B, K) how often each occurs, to (B,) alpha."""
     kinds, weights = units.astype(float), how_often.astype(float)
     m = kinds.sum(1)
@@ -189,10 +184,9 @@ def majority(read: npt.ArrayLike, present: npt.ArrayLike) -> tuple[Flags, Flags]
     return most, np.asarray((who.any(2).sum(0) >= 2) & ~tied.any(1))
 
 
-def share_interval(
-    hits: npt.ArrayLike, trials: npt.ArrayLike, z: float = 1.959964
-) -> tuple[Floats, Floats]:
-    """Wilson's (1927) interval of a share, elementwise; (0, 1) where there was no trial."""
+def share_interval(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Doubles, Doubles]:
+    """Wilson's (1927) 95 % interval of a share, elementwise; (0, 1) where there was no trial."""
+    z = 1.959964
     k, n = np.asarray(hits, float), np.asarray(trials, float)
     safe = np.maximum(n, 1)
     share = k / safe
@@ -202,7 +196,7 @@ def share_interval(
     return np.where(n > 0, np.maximum(low, 0), 0.0), np.where(n > 0, np.minimum(high, 1), 1.0)
 
 
-def dice_interval(both: npt.ArrayLike, either: npt.ArrayLike) -> tuple[Floats, Floats]:
+def dice_interval(both: npt.ArrayLike, either: npt.ArrayLike) -> tuple[Doubles, Doubles]:
     """Wilson's interval of both / either, carried over to Dice's number, which F1 is too:
     2·both / (both + either) = 2·share / (1 + share)."""
     low, high = share_interval(both, either)

@@ -8,7 +8,7 @@ numpy only, so that the window can use it too. It knows labels and decisions, no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,25 +17,24 @@ from model.errors import counted
 from model.metrics.agreement import dice_interval
 
 Labels = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 DRAWS = 1000
 CONFIDENCE = 0.95
-"""Quantile of the normal distribution that belongs to it."""
 _CELLS = 4_000_000
 """Of the table of draws that is in memory at a time."""
 
 
 def f1_draws(
     decided: tuple[Labels, ...], labels: Labels, draws: int = DRAWS, seed: int = 0
-) -> tuple[Floats, ...]:
+) -> tuple[Doubles, ...]:
     """(draws, C) F1 of each class in every draw, for each of the decisions (n, C) on labels (n, C).
 
     All decisions are judged on the same draws. NaN where a draw neither shows nor finds the class.
     """
     truth = labels.astype(np.float32)
     found = [d.astype(np.float32) for d in decided]
-    parts: list[list[Floats]] = [[] for _ in decided]
+    parts: list[list[Doubles]] = [[] for _ in decided]
     for times in _times_drawn(len(labels), draws, seed):
         for d, into in zip(found, parts, strict=True):
             into.append(_f1(times @ (d * truth), times @ (d + truth)))
@@ -43,14 +42,14 @@ def f1_draws(
     return tuple(np.concatenate(p) if p else none for p in parts)
 
 
-def macro(f1: Floats) -> Floats:
+def macro(f1: Doubles) -> Doubles:
     """(draws,) mean over the classes of f1 (draws, C), without those that a draw does not show."""
     known = np.isfinite(f1)
     total = np.where(known, f1, 0.0).sum(1)
     return np.asarray(total / np.maximum(known.sum(1), 1))
 
 
-def interval(values: Floats) -> Interval:
+def interval(values: Doubles) -> Interval:
     """95 % of the values (draws,) lie within; NaN where there are none."""
     known = values[np.isfinite(values)]
     if not len(known):
@@ -58,6 +57,13 @@ def interval(values: Floats) -> Interval:
     edge = (1 - CONFIDENCE) / 2
     low, high = np.quantile(known, [edge, 1 - edge])
     return float(low), float(high)
+
+
+def interval_of_mean(values: Sequence[float] | Doubles, seed: int = 0) -> Interval:
+    """95 % of the mean of values (n,), one at least."""
+    each = np.asarray(values, np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(each), (DRAWS, len(each)))
+    return interval(each[drawn].mean(1))
 
 
 def intervals_of(
@@ -110,6 +116,6 @@ def _times_drawn(n: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float
         yield np.bincount(chosen.ravel(), minlength=count * n).reshape(count, n).astype(np.float32)
 
 
-def _f1(right: npt.NDArray[np.float32], total: npt.NDArray[np.float32]) -> Floats:
+def _f1(right: npt.NDArray[np.float32], total: npt.NDArray[np.float32]) -> Doubles:
     nothing = np.full(right.shape, np.nan)
     return np.divide(2.0 * right, total, out=nothing, where=total > 0)

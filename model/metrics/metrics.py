@@ -163,17 +163,26 @@ def average_precisions(
 
 
 def calibration_error(
-    probabilities: Floats, labels: Labels, known: Labels | None = None, bins: int = _BINS
+    probabilities: Floats, labels: Labels, known: Labels | None = None
 ) -> float | None:
     """Expected calibration error over all label cells, equal bins of probability."""
     some = slice(None) if known is None else known
     p, y = np.ravel(probabilities[some]).astype(np.float64), np.ravel(labels[some])
     if p.size == 0:
         return None
-    which = np.minimum((p * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
-    gap = np.abs(np.bincount(which, p, bins) - np.bincount(which, y, bins))
+    which = np.minimum((p * _BINS).astype(int), _BINS - 1)
+    count = np.bincount(which, minlength=_BINS)
+    gap = np.abs(np.bincount(which, p, _BINS) - np.bincount(which, y, _BINS))
     return float(gap[count > 0].sum() / p.size)
+
+
+def area_under_roc(scores: npt.NDArray[Any], positive: Labels) -> float:
+    """The chance that one of the `positive` (n,) has a greater score than one of the others, ties
+    counting half; there must be some of either."""
+    from scipy.stats import rankdata
+
+    n, m = int(positive.sum()), int((~positive).sum())
+    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def cross_entropy(

@@ -16,15 +16,14 @@ from model.networks.architectures import Network
 Box = tuple[float, float, float, float]
 
 
-def cell_box(network: Network, size: int, grid: tuple[int, int], layers: int | None = None) -> Box:
+def cell_box(network: Network, size: int, grid: tuple[int, int]) -> Box:
     """y0, x0, y1, x1 of what the cells (h, w) tile, as fractions of a size × size input.
 
     The centre of every tile is the centre of its cell's receptive field; so the box may begin
     before 0 and end before 1. Follows the main path; a shortcut of a block has the same centres.
-    layers: of the maps after this many children of the body; the last ones where None.
     """
     centre, step = 0.5, 1.0
-    for side, stride, padding in _main_path(network, layers):
+    for side, stride, padding in _main_path(network):
         centre += ((side - 1) / 2 - padding) * step
         step *= stride
     start = (centre - step / 2) / size
@@ -42,9 +41,9 @@ def seen_by_a_cell(network: Network, size: int) -> float:
     return min(seen / size, 1.0)
 
 
-def _main_path(network: Network, layers: int | None = None) -> Iterator[tuple[float, float, float]]:
+def _main_path(network: Network) -> Iterator[tuple[float, float, float]]:
     """Side, stride and padding of each layer that looks at neighbours, without shortcuts."""
-    for name, layer in network.body[:layers].named_modules():
+    for name, layer in network.body.named_modules():
         if "shortcut" in name or not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             continue
         yield _one(layer.kernel_size), _one(layer.stride), _one(layer.padding)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.metrics.agreement import share_interval
+from model.metrics.metrics import area_under_roc
 
 Floats = npt.NDArray[np.float32]
 Kind = Literal["lit", "brightness"]
@@ -105,16 +106,22 @@ def fit(shots: Iterable[Labelled], miss: float = MISS, seed: int = 0) -> HitFind
     level = float(np.nanquantile(dark, DARK))
     kinds: tuple[Kind, ...] = ("lit", "brightness")
     scores = {k: np.array([_of_sample(s, k, level) for s in samples]) for k in kinds}
-    best = max(kinds, key=lambda k: _apart(scores[k][fitting], labels[fitting]))
+    best = max(kinds, key=lambda k: area_under_roc(scores[k][fitting], ~labels[fitting]))
     score = scores[best]
     threshold = float(np.quantile(score[fitting & ~labels], miss, method="lower"))
     missed = score[~fitting & ~labels] < threshold
     false = score[~fitting & labels] >= threshold
     return HitFinder(
-        best, level, threshold,
-        float(missed.mean()), _interval(missed), float(false.mean()), _interval(false),
-        int(fitting.sum()), shape,
-    )  # fmt: skip
+        kind=best,
+        level=level,
+        threshold=threshold,
+        missed=float(missed.mean()),
+        missed_interval=_interval(missed),
+        false=float(false.mean()),
+        false_interval=_interval(false),
+        fitted_on=int(fitting.sum()),
+        shape=shape,
+    )
 
 
 def _sampled(
@@ -155,16 +162,6 @@ def _half(labels: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.bool_]:
         rows = rng.permutation(np.flatnonzero(kind))
         chosen[rows[: (len(rows) + 1) // 2]] = True
     return chosen
-
-
-def _apart(scores: npt.NDArray[Any], empty: npt.NDArray[np.bool_]) -> float:
-    """Probability that a hit scores above an Empty shot (area under the ROC curve)."""
-    from scipy.stats import rankdata
-
-    hits = ~empty
-    n, m = int(hits.sum()), int(empty.sum())
-    ranks = rankdata(scores)
-    return float((ranks[hits].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def _interval(outcomes: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -202,9 +202,16 @@ class Stream:
         stamp = float(found.stamps[i])
         plausible = 0 <= found.seen - stamp < CLOCK_S  # False for NaN
         return Hit(
-            found.counts[i].copy(), found.mask_of(i), found.geometry, int(found.ids[i]), stamp,
-            stamp if plausible else found.seen, score, found.origin, is_hit,
-        )  # fmt: skip
+            counts=found.counts[i].copy(),
+            mask=found.mask_of(i),
+            geometry=found.geometry,
+            id=int(found.ids[i]),
+            stamp=stamp,
+            since=stamp if plausible else found.seen,
+            score=score,
+            origin=found.origin,
+            is_hit=is_hit,
+        )
 
     def _report_shape(self, shape: tuple[int, ...]) -> None:
         before, self._shape = self._shape, shape

@@ -25,8 +25,7 @@ from model.paper import features as physics
 from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
 from model.processes import one_blas_thread
-from model.runs.folder import backbone_folder
-from model.runs.recipes import Recipe
+from model.runs.recipes import Recipe, shipped_network
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.data import TrainingData, prepare
@@ -35,7 +34,6 @@ from model.training.judging import Judge
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-BACKBONE = "helium-resnet18"
 FOLDS = 3
 """Of the training shots, for Platt's probabilities."""
 MANY = 20_000
@@ -135,7 +133,7 @@ def _seen(
         return (yield from _features(data, cache, stop))
     place = tempfile.TemporaryDirectory() if cache is None else nullcontext(str(cache))
     with place as folder:
-        some, network = data.table.some(used), backbone_folder(BACKBONE)
+        some, network = data.table.some(used), shipped_network()
         for item in embedding.embed(some, network, Path(folder), stop=stop):
             if item["event"] == "failed":
                 raise InputError(item["text"])

@@ -78,16 +78,16 @@ def read(row: Row, keys: Sequence[str], finished: FinishedCells) -> RowResults:
     most = {n: mean_and_spread(maximum_of(c, n) for c in curves) for n in names}
     blind = [result["constant"] for result in results if "constant" in result]
     return RowResults(
-        best,
-        most,
-        {n: mean_and_spread(b.get(n) for b in blind) for n in names},
-        tuple(results[0].get("constant_labels", ())),
-        mean_and_spread(result["seconds"] for result in results),
-        mean_and_spread(_until_best(result) for result in results),
-        len(results),
-        failed,
-        tuple(_line(curve) for curve in curves),
-        tuple(results),
+        best=best,
+        maximum=most,
+        constant={n: mean_and_spread(b.get(n) for b in blind) for n in names},
+        constant_labels=tuple(results[0].get("constant_labels", ())),
+        seconds=mean_and_spread(result["seconds"] for result in results),
+        seconds_best=mean_and_spread(_until_best(result) for result in results),
+        seeds=len(results),
+        failed=failed,
+        curves=tuple(_line(curve) for curve in curves),
+        results=tuple(results),
     )
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.physics.polar import Bools, Floats, PolarGrid, polar_grid
+from model.physics.polar import Flags, Floats, PolarGrid, polar_grid
 
 ORDER = 8
 """Of the upper triangle, in the paper."""
@@ -78,7 +78,7 @@ def correlation_map(
 
 
 def correlation_maps(
-    shots: Sequence[tuple[npt.NDArray[Any], Bools | None]], recipe: MapRecipe, grid: PolarGrid
+    shots: Sequence[tuple[npt.NDArray[Any], Flags | None]], recipe: MapRecipe, grid: PolarGrid
 ) -> Floats:
     """(counts, mask or None) of each shot to the pictures (n, R, R): faster than one by one."""
     if not shots:
@@ -165,7 +165,7 @@ def _scale(least: Floats, greatest: Floats, signal: Floats) -> tuple[Floats, Flo
 
 
 @lru_cache(maxsize=8)
-def _upper(size: int) -> tuple[Bools, Floats]:
+def _upper(size: int) -> tuple[Flags, Floats]:
     """(R, R) where the upper triangle without the diagonal is, and the same as 0 and 1."""
     upper = ~np.tri(size, dtype=bool)
     return upper, upper.astype(np.float32)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from model.errors import InputError
 
 Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+Flags = npt.NDArray[np.bool_]
 
 ENOUGH = 0.5
 """Share of a sample's weight that must lie on good pixels."""
@@ -57,7 +57,7 @@ class PolarGrid:
 
     def unwrap(
         self, counts: npt.ArrayLike, mask: npt.ArrayLike | None = None
-    ) -> tuple[Floats, Bools]:
+    ) -> tuple[Floats, Flags]:
         """Counts (y, x), mask (y, x) True = good, to samples (R, N) and which are valid (R, N).
 
         Samples that are not valid are 0. InputError where the shot does not have the grid's shape.
@@ -101,7 +101,7 @@ class PolarGrid:
         return matrix if side == 1 else (matrix @ _averages(self.shape, side)).tocsr()
 
     @cached_property
-    def _inside(self) -> Bools:
+    def _inside(self) -> Flags:
         share = np.asarray(self._weights.sum(1)).ravel()
         return np.asarray((share >= ENOUGH).reshape(self.radii, self.angles))
 
@@ -156,7 +156,7 @@ def polar_grid(
     return _made((height, width), (y, x), int(radii), int(angles), reach)
 
 
-def fill(values: Floats, valid: Bools) -> Floats:
+def fill(values: Floats, valid: Flags) -> Floats:
     """Samples (R, N) with those that are not valid replaced by the mean of their ring.
 
     A ring without any valid sample is interpolated between the means of the next rings that have
@@ -174,7 +174,7 @@ def fill(values: Floats, valid: Bools) -> Floats:
     return np.asarray(np.where(valid, values, mean[:, None]), np.float32)
 
 
-def _good(values: npt.NDArray[Any], mask: npt.ArrayLike | None) -> Bools | None:
+def _good(values: npt.NDArray[Any], mask: npt.ArrayLike | None) -> Flags | None:
     """(y, x) True at usable pixels, or None where all are."""
     good = None if mask is None else np.asarray(mask, bool)
     if good is not None and good.shape != values.shape:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from model.physics.profiles import centre_of
 from model.preprocessing.preparation import ALIKE, Reference, least_half_turn, logs_of
 
-Floats = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 Point = tuple[float, float]
 FAR = 1 / 8
 """Of the shorter side, in one direction: from there on a beam is far off the middle."""
@@ -68,13 +68,13 @@ def where_it_is(seen: Reference, matters: Callable[[Point], bool]) -> str:
     )
 
 
-def _blocks(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> tuple[Floats, int]:
+def _blocks(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> tuple[Doubles, int]:
     """Averages (y, x) over blocks, NaN where none of their pixels is good, and a block's side."""
     block = math.ceil(math.sqrt(values.size) / BLOCKS)
     block = max(1, min(block, min(values.shape) // FEWEST_BLOCKS))
     height, width = (n // block for n in values.shape)
 
-    def sums(part: npt.NDArray[np.float32]) -> Floats:
+    def sums(part: npt.NDArray[np.float32]) -> Doubles:
         kept = part[: height * block, : width * block].astype(np.float64)
         return np.asarray(kept.reshape(height, block, width, block).sum((1, 3)))
 
@@ -82,7 +82,7 @@ def _blocks(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> tup
     return np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0), block
 
 
-def _sharp(logs: Floats, weight: npt.NDArray[np.bool_]) -> Floats:
+def _sharp(logs: Doubles, weight: npt.NDArray[np.bool_]) -> Doubles:
     """(y, x) without what is smooth."""
     from scipy import ndimage
 

@@ -33,7 +33,6 @@ _HALF_MAX = 65504.0
 _CHUNK = 256
 """Shots between two updates of the index."""
 
-Flags = npt.NDArray[np.bool_]
 Key = tuple[str, int]
 
 

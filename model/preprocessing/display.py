@@ -39,12 +39,14 @@ SOFTENING = 0.02
 """arcsinh is linear up to this share of the range and logarithmic beyond."""
 DECADES = 6
 """The log norm never spans more decades than this below the upper level."""
+BINS = 160
+"""Of a histogram, at most."""
 LARGEST, SMALLEST = 1e30, 1e-30
 """Counts beyond these bounds are drawn as if they were at them."""
 
 Counts = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Picture = npt.NDArray[np.uint32]
+Pixels = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,17 @@ class Screen:
             high = low + max(abs(low) * 1e-3, SMALLEST)
         return low, high
 
-    def colours(self, share: npt.NDArray[np.float32]) -> Picture:
+    def colours(self, share: npt.NDArray[np.float32]) -> Pixels:
         """[0, 1] to 0xffRRGGBB, the same shape."""
         table = colormap(self.colormap)
         return table[(share * (len(table) - 1) + 0.5).astype(np.uint8)]
 
     @cached_property
-    def _table(self) -> Picture:
+    def _table(self) -> Pixels:
         """(65536,) colour of every uint16 count."""
         return self.colours(self.scale(np.arange(65536)))
 
-    def picture(self, counts: Counts, mask: Mask | None = None) -> Picture:
+    def picture(self, counts: Counts, mask: Mask | None = None) -> Pixels:
         """(y, x) counts to (y, x) 0xffRRGGBB; masked pixels in checks where `mask` is on."""
         if counts.dtype == np.uint16 or counts.dtype == np.uint8:
             picture = self._table[counts]
@@ -117,12 +119,12 @@ class Overlay:
 
     def shade(
         self,
-        picture: Picture,
+        picture: Pixels,
         heat: npt.NDArray[np.float32],
         *,
         fine: bool = False,
         shown_in: str = COLORMAPS[0],
-    ) -> Picture:
+    ) -> Pixels:
         """The picture (y, x), fainter where the heatmap (y, x) in [0, 1] is weak: darker, or in a
         colormap whose zero is white, whiter; half as much where it is fine, which would else leave
         nothing of the shot."""
@@ -169,27 +171,27 @@ def _around(value: float) -> tuple[float, float]:
 
 
 def histogram(
-    counts: Counts, mask: Mask | None, norm: Norm, bins: int = 160
+    counts: Counts, mask: Mask | None, norm: Norm
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(edges in counts, pixels between them); edges are even in the log for the log norm.
 
-    At most `bins` of them; whole counts are never split.
+    At most BINS of them; whole counts are never split.
     """
     x = _usable(counts, mask).astype(np.float64)
     if norm == "log":
         x = x[x > SMALLEST]
     if not x.size:
-        return np.linspace(0.0, 1.0, bins + 1), np.zeros(bins)
+        return np.linspace(0.0, 1.0, BINS + 1), np.zeros(BINS)
     low, high = float(x.min()), float(x.max())
     if high <= low:
         low, high = (low / 2, low * 2) if norm == "log" else (low - 0.5, low + 0.5)
     if norm == "log":
-        edges = np.geomspace(low, high, bins + 1)
+        edges = np.geomspace(low, high, BINS + 1)
         edges[0], edges[-1] = low, high
         if counts.dtype.kind in "iub":  # no bin between two whole numbers, or it would be empty
             edges = np.append(np.unique(np.round(edges)) - 0.5, np.round(high) + 0.5)
     else:
-        edges = np.linspace(low, high, bins + 1)
+        edges = np.linspace(low, high, BINS + 1)
     return edges, np.histogram(x, edges)[0].astype(np.float64)
 
 
@@ -208,7 +210,7 @@ def _real(counts: Counts) -> Counts:
 
 
 @cache
-def colormap(name: str) -> Picture:
+def colormap(name: str) -> Pixels:
     """(256,) colours 0xffRRGGBB, dark to bright; KeyError where there is no such colormap."""
     if name not in COLORMAPS:
         raise KeyError(name)

@@ -240,13 +240,13 @@ class Preprocessing:
         if self.input == "correlation":
             return 0.0, 0.0, 1.0, 1.0
         y0, x0, side = self.square(shape, None if self.preparation.centre else beam)
-        kept: float = side
+        edge, kept = 0.0, float(side)
         if self.first and self.crop:
-            kept = side * min(self.crop, self.first) / self.first
             edge = side * max(0, (self.first - self.crop) // 2) / self.first
-            y0, x0 = y0 + edge, x0 + edge  # type: ignore[assignment]
+            kept = side * min(self.crop, self.first) / self.first
+        top, left = y0 + edge, x0 + edge
         height, width = shape
-        return y0 / height, x0 / width, (y0 + kept) / height, (x0 + kept) / width
+        return top / height, left / width, (top + kept) / height, (left + kept) / width
 
     def square(
         self, shape: tuple[int, ...], beam: tuple[float, float] | None

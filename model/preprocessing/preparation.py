@@ -29,7 +29,7 @@ from model.physics.profiles import centre_of
 from model.shots.layouts import Geometry
 
 Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+Flags = npt.NDArray[np.bool_]
 StrayLight = Literal["none", "shots", "smooth"]
 
 BLOCKS = 16
@@ -57,7 +57,7 @@ class Prepared:
     """A shot after its preparation: counts (y, x), mask True = good, beam centre (y, x)."""
 
     counts: Floats
-    mask: Bools
+    mask: Flags
     centre: tuple[float, float]
     shift: tuple[int, int] = (0, 0)
     """Pixels (down, right) by which the shot was moved to bring the beam to the middle."""
@@ -103,7 +103,7 @@ class Reference:
             raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
 
     @cached_property
-    def bad_pixels(self) -> Bools:
+    def bad_pixels(self) -> Flags:
         """(y, x) True where a pixel is hot (far above its neighbours' median) or dead.
 
         A hot pixel stands alone: it is above the third greatest of the nine around it too, which
@@ -125,7 +125,7 @@ class Reference:
         return np.asarray(hot | dead)
 
     @cached_property
-    def good_pixels(self) -> Bools:
+    def good_pixels(self) -> Flags:
         """(y, x) True where a pixel is not bad."""
         return ~self.bad_pixels
 
@@ -297,7 +297,7 @@ def _third_greatest(values: Floats) -> Floats:
     return third
 
 
-def smooth_background(counts: Floats, good: Bools, degree: int = 1) -> Floats:
+def smooth_background(counts: Floats, good: Flags, degree: int = 1) -> Floats:
     """(y, x) a polynomial surface through what is darkest: stray light with a gradient.
 
     Quantile regression on the medians of blocks: a fifth of them lies below the surface, about the
@@ -389,7 +389,7 @@ def sure_centre(
 
 
 def least_half_turn(
-    logs: npt.NDArray[np.float64], weight: Bools, reach: tuple[float, float], common: float
+    logs: npt.NDArray[np.float64], weight: Flags, reach: tuple[float, float], common: float
 ) -> LeastTurn:
     """The half turn about a point within `reach` (y, x) pixels of the middle that changes a shot
     least; logs, weight: of `logs_of`; common: share of the pixels that must lie upon others."""
@@ -413,7 +413,7 @@ def least_half_turn(
     return LeastTurn(_lowest(apart, y0, x0), float(apart.min()), inside, here)
 
 
-def logs_of(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Bools, npt.NDArray[Any]]:
+def logs_of(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Flags, npt.NDArray[Any]]:
     """(y, x) which pixels can be compared, and the logarithms of their counts, 0 elsewhere."""
     weight = np.isfinite(values)
     if good is not None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 
-Array = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 _WAVES = 6
 """Of a rough surface."""
 Kind = Literal["ellipsoid", "capsule", "dumbbell"]
@@ -120,7 +120,7 @@ def _lens(radius: float, half_gap: float) -> float:
     return height**2 * (3 * radius - height) / 2
 
 
-def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
+def signed_distance(body: Body, z: Floats, y: Floats, x: Floats) -> Floats:
     """Distance to the droplet's surface (negative inside) at broadcast coordinates, in nm.
 
     Exact for spheres and capsules; first order near the surface for the others, which is all that
@@ -151,10 +151,10 @@ def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
     return distance
 
 
-def _rough(body: Body, z: Array, y: Array, x: Array) -> Array:
+def _rough(body: Body, z: Floats, y: Floats, x: Floats) -> Floats:
     """Waves of random directions, 1 to 3 across the smallest semi-axis; deviation `roughness`."""
     rng, least = np.random.default_rng(body.surface), min(body.semi_axes)
-    height: Array = np.zeros((), np.float32)
+    height: Floats = np.zeros((), np.float32)
     for _ in range(_WAVES):
         k = rng.standard_normal(3)
         k *= 2 * np.pi * rng.uniform(0.3, 1.0) / (least * np.linalg.norm(k))
@@ -163,7 +163,7 @@ def _rough(body: Body, z: Array, y: Array, x: Array) -> Array:
     return height * np.float32(body.roughness * least * np.sqrt(2 / _WAVES))
 
 
-def _ellipsoid(u: Array, v: Array, w: Array, semi_axes: tuple[float, float, float]) -> Array:
+def _ellipsoid(u: Floats, v: Floats, w: Floats, semi_axes: tuple[float, float, float]) -> Floats:
     a, b, c = (np.float32(s) for s in semi_axes)
     if a == b == c:
         return np.sqrt(u * u + v * v + w * w) - a
@@ -172,7 +172,7 @@ def _ellipsoid(u: Array, v: Array, w: Array, semi_axes: tuple[float, float, floa
     return level * (level - 1) / np.maximum(slope, np.float32(1e-9))
 
 
-def _dumbbell(u: Array, v: Array, w: Array, semi_axes: tuple[float, float, float]) -> Array:
+def _dumbbell(u: Floats, v: Floats, w: Floats, semi_axes: tuple[float, float, float]) -> Floats:
     """Two spheres at the ends, joined by a neck of half their radius with rounded corners."""
     radius, half = np.float32(semi_axes[0]), np.float32(semi_axes[2])
     across = u * u + v * v
@@ -183,7 +183,7 @@ def _dumbbell(u: Array, v: Array, w: Array, semi_axes: tuple[float, float, float
     return neck + (lobe - neck) * mix - blend * mix * (1 - mix)
 
 
-def filling(body: Body, step: float) -> tuple[npt.NDArray[np.complex64], Array, Array, Array]:
+def filling(body: Body, step: float) -> tuple[npt.NDArray[np.complex64], Floats, Floats, Floats]:
     """The droplet on a grid of cubic cells of `step` nm: relative (n - 1) and the coordinates.
 
     Returns (Z, Y, X) complex64, 1 inside and 0 outside with an edge one cell wide, inclusions
@@ -200,11 +200,11 @@ def filling(body: Body, step: float) -> tuple[npt.NDArray[np.complex64], Array, 
     return filled, z, y, x
 
 
-def _centred(reach: float, step: float) -> Array:
+def _centred(reach: float, step: float) -> Floats:
     count = int(np.ceil(reach / step))
     return (np.arange(-count, count + 1) * step).astype(np.float32)
 
 
-def _soft(distance: Array, step: float) -> Array:
+def _soft(distance: Floats, step: float) -> Floats:
     """1 inside, 0 outside, linear across one cell of the surface."""
     return np.clip(np.float32(0.5) - distance / np.float32(step), 0, 1)

@@ -5,6 +5,7 @@ Text in, text out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,7 +16,7 @@ import tomlkit
 from tomlkit.items import AoT
 
 from model.errors import InputError
-from model.taxonomy.taxonomy import Rule, Severity, Taxonomy, plain
+from model.taxonomy.taxonomy import Rule, Severity, Taxonomy, names_enough, plain
 from model.taxonomy.toml import loads
 
 LISTS = ("classes", "with")
@@ -33,10 +34,17 @@ def rename(text: str, old: str, new: str) -> str:
         if other.get("parent") == old:
             other["parent"] = new
     _in_rules(document, lambda names: [new if n == old else n for n in names])
+    names = [old, *(str(table["name"]) for table in _tables(document, "class"))]
     for rule in _tables(document, "rule"):
         if old in str(rule.get("text", "")):
-            rule["text"] = str(rule["text"]).replace(old, new)
+            rule["text"] = _renamed_in(str(rule["text"]), old, new, names)
     return _checked(document)
+
+
+def _renamed_in(text: str, old: str, new: str, names: Sequence[str]) -> str:
+    """A text with the new name of a class; a longer name that holds the old one stays."""
+    each = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)({each})(?!\w)", lambda m: new if m[0] == old else m[0], text)
 
 
 def add(text: str, name: str, **fields: str) -> str:
@@ -252,7 +260,7 @@ def _refuse_senseless(offered: Taxonomy, rule: Rule) -> None:
             mend = f"There are: {', '.join(offered.names_in_order)}."
             raise InputError(f"there is no class {name!r}", mend=mend)
     left, right = set(rule.left), set(rule.right)
-    if len(left) < (2 if rule.kind == "one_of" else 1) or left & right:
+    if not names_enough(rule.kind, left, right) or left & right:
         mend = "Name two classes that exclude each other, or other classes on each side."
         raise InputError("the rule says nothing of these classes", mend=mend)
     for other in offered.rules:
@@ -322,9 +330,7 @@ def _in_rules(document: tomlkit.TOMLDocument, change: Callable[[Sequence[str]], 
 
 def _is_empty(rule: Any) -> bool:
     """Whether a rule has too few classes left to say anything."""
-    left = rule.get("classes", [])
-    few = len(left) < (2 if rule.get("kind") == "one_of" else 1)
-    return few or ("with" in rule and not rule["with"])
+    return not names_enough(rule["kind"], *(_names(rule, side) for side in LISTS))
 
 
 def _drop_rules(document: tomlkit.TOMLDocument, gone: Callable[[Any], bool]) -> None:

@@ -21,7 +21,12 @@ from model.errors import InputError, folded, is_visible, one_line
 Labels = npt.NDArray[np.bool_]
 Severity = Literal["hard", "soft"]
 Kind = Literal["one_of", "never", "implies", "alone", "some"]
+TWO_SIDED = ("never", "implies")
+"""Kinds of rules that relate classes at the left to classes at the right."""
 
+EMPTY = "Empty"
+"""The class of shots that show nothing: not hits. A project may call it otherwise, see
+`place_among`."""
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
 LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT = 3, 100, 2000
@@ -82,9 +87,22 @@ class Rule:
     """What is wrong where a label set breaks it."""
 
     @property
+    def says_something(self) -> bool:
+        """Whether it names classes enough: see `names_enough`."""
+        return names_enough(self.kind, self.left, self.right)
+
+    @property
     def statement(self) -> str:
         """What it asks of every label set: "Round implies Spherical/Oblate"."""
         return rule_in_words(self.kind, self.left, self.right)[0]
+
+
+def names_enough(
+    kind: Kind, left: Sequence[str] | set[str], right: Sequence[str] | set[str]
+) -> bool:
+    """Whether a rule of this kind says something of these classes: two that exclude each other,
+    else one, and one at least at the right where it has a right side."""
+    return len(left) > (kind == "one_of") and bool(right) == (kind in TWO_SIDED)
 
 
 def rule_in_words(kind: Kind, left: Sequence[str], right: Sequence[str]) -> tuple[str, str]:
@@ -214,8 +232,7 @@ class Taxonomy:
         rules = []
         for rule in self.rules:
             left, right = (tuple(n for n in side if n in kept) for side in (rule.left, rule.right))
-            enough = len(left) > (rule.kind == "one_of")
-            if enough and (right or not rule.right):
+            if names_enough(rule.kind, left, right):
                 rules.append(replace(rule, left=left, right=right))
         return Taxonomy(self.name, classes, rules)
 

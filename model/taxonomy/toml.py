@@ -13,6 +13,7 @@ from model.errors import InputError, checked, checked_fields, in_words, parsed_t
 from model.taxonomy.taxonomy import (
     LONGEST_TEXT,
     MAX_CLASSES,
+    TWO_SIDED,
     Class,
     Kind,
     Rule,
@@ -167,7 +168,7 @@ class _Reader:
         if len(rule.text) > LONGEST_TEXT:
             mend = f"Say it in at most {LONGEST_TEXT:,} letters."
             self._refuse("the text of a rule is too long", "rule", n, mend)
-        if not left or bool(right) != (rule.kind in ("never", "implies")):
+        if not left or bool(right) != (rule.kind in TWO_SIDED):
             mend = "Every rule has classes; never and implies also have with."
             self._refuse(f"the rule {rule.kind!r} lacks its classes", "rule", n, mend)
         text = rule.text or rule_in_words(rule.kind, left, right)[1]

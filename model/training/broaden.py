@@ -10,7 +10,7 @@ learn is in part what the network itself said before (distillation, Hinton et al
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,13 +109,7 @@ class _Shots:
         return torch.from_numpy(self.roots[rows].astype(np.float32))[:, None].square()
 
 
-def broaden(
-    first: Path,
-    tables: Sequence[tuple[ShotTable, Share]],
-    out: Path,
-    plan: Round,
-    say: Callable[[str], None] = print,
-) -> None:
+def broaden(first: Path, tables: Sequence[tuple[ShotTable, Share]], out: Path, plan: Round) -> None:
     """Train the network of the run folder `first` on as `plan` says, and write it to `out` in half
     precision."""
     torch.manual_seed(7)
@@ -148,7 +142,7 @@ def broaden(
         average.update(network)
         losses.append(float(loss.detach()))
         if (step + 1) % 50 == 0:
-            say(f"step {step + 1} of {plan.steps}, loss {np.mean(losses[-50:]):.4f}")
+            print(f"step {step + 1} of {plan.steps}, loss {np.mean(losses[-50:]):.4f}")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, average.network.half(), replace(about, metrics={}))
 

@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+HEAVIEST = 20.0
+"""No class weighs more than this many times another one."""
+
 
 class CrossEntropy(nn.Module):
     """Eq. 6: binary cross-entropy of sigmoids, mean over shots and classes.
@@ -80,15 +83,15 @@ class LegalSetLikelihood(nn.Module):
         return (loss * heaviest).mean() / labels.shape[1]
 
 
-def positive_weights(labels: Tensor, power: float, most: float = 20.0) -> Tensor:
-    """(C,) weights (negatives/positives)^power of labels (N, C), between 1 and `most`; NaN counts
+def positive_weights(labels: Tensor, power: float) -> Tensor:
+    """(C,) weights (negatives/positives)^power of labels (N, C), between 1 and HEAVIEST; NaN counts
     as neither.
 
     A class without a positive label weighs 1.
     """
     positives = labels.float().nansum(0)
     odds = ((~labels.isnan()).sum(0) - positives) / positives.clamp(min=1)
-    weights = odds.pow(power).clamp(1.0, most)
+    weights = odds.pow(power).clamp(1.0, HEAVIEST)
     return torch.where(positives > 0, weights, torch.ones_like(weights))
 
 

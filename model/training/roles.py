@@ -138,7 +138,7 @@ def with_roles(
         raise InputError(
             "no shot is left that could judge a network: suggestions accepted on many shots at once"
             " may be the model's own",
-            mend="Label some shots yourself, better 50; Q asks for them.",
+            mend="Label some shots yourself, better 50.",
         )
     return replace(table, role=role)
 

@@ -1,4 +1,4 @@
-"""Which labelled shots train and which judge: stratified over all classes, after shuffling.
+"""A part of the labelled shots with every class in proportion: iterative stratification.
 
 A role once given is kept, so that the runs of a project are judged on the same shots.
 """

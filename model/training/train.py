@@ -110,21 +110,22 @@ def train(
         raise InputError(what, file=out, mend="Choose another folder.") from error
     with log, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning_fabric")  # advice for its own users
-        try:
-            for item in _train(table, recipe, out, stop, options or Options()):
-                log.write(f"{to_line(item)}\n".encode())
-                log.flush()
-                yield item
-        except InputError as error:
-            item = event("failed", text=str(error))
+        for item in _or_failed(_train(table, recipe, out, stop, options or Options())):
             log.write(f"{to_line(item)}\n".encode())
+            log.flush()
             yield item
-        except RuntimeError as error:
-            if not is_lost_peer(error):
-                raise
-            item = event("failed", text=f"{LOST} ({str(error).splitlines()[0][:200]})")
-            log.write(f"{to_line(item)}\n".encode())
-            yield item
+
+
+def _or_failed(training: Iterator[Event]) -> Iterator[Event]:
+    """The events of a training; where it cannot go on, the reason for the person is the last."""
+    try:
+        yield from training
+    except InputError as error:
+        yield event("failed", text=str(error))
+    except RuntimeError as error:
+        if not is_lost_peer(error):
+            raise
+        yield event("failed", text=f"{LOST} ({str(error).splitlines()[0][:200]})")
 
 
 def _train(

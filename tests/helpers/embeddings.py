@@ -28,7 +28,7 @@ def project_with_embeddings(folder, n=300, noise=0.6):
         rng = np.random.default_rng(1)
         way = rng.normal(size=(truth.shape[1], 512))
         values = truth @ way * 0.3 + noise * rng.normal(size=(n, 512))
-        source = embeddings.of_cache(1, project, project.shot_table())
+        source = embeddings.of_cache(project, project.shot_table())
         for part in source.parts:
             embedding_parts.write(part, values[part.first : part.stop])
     return week, truth

@@ -181,7 +181,7 @@ def make_session(folder: Path | None = None) -> Session:
 
 def names_on(session: Session, row: int | None = None) -> set[str]:
     """Names of the classes that a shot has, by default the one on screen."""
-    return set(session.labels.taxonomy.named(session.labelling.labels(row)))
+    return set(session.labels.taxonomy.named(session.labelling.shown_labels(row)))
 
 
 class MadeUpRun:

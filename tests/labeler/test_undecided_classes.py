@@ -25,8 +25,8 @@ from labeler.queue import filters
 from labeler.runs.run_report import compare
 from labeler.session.selection import SelectedShots
 from labeler.window.grid.badges import Badges, BadgeState
+from labeler.window.inspect.tiles import standing
 from labeler.window.label.classes.panel import standings
-from labeler.window.label.queue.tiles import standing
 from model.active.head import Held
 from model.runs.judges import Judges
 from model.shots.table import table_of_file

@@ -62,7 +62,7 @@ def _project(folder: Path, shots: int) -> Path:
     with Project.create(week, [folder / "learning.h5"]) as project:
         legal = project.taxonomy.legal_sets[project.taxonomy.legal_sets.any(1)]
         truth = legal[rng.integers(len(legal), size=shots)]
-        source = embeddings.of_cache(1, project, project.shot_table())
+        source = embeddings.of_cache(project, project.shot_table())
     found = 0.3 * truth @ rng.normal(size=(truth.shape[1], WIDTH))
     found += 0.6 * rng.normal(size=found.shape)
     for part in source.parts:

@@ -11,9 +11,7 @@ from typing import Any
 from labeler.exchange.publish.as_folder import picture, summary
 from labeler.exchange.publish.findings import Findings, as_json, table_of, table_size
 from model.errors import InputError, install
-from model.shots.layouts.formats.tiled_array import TRIES
-
-KEY = "TILED_API_KEY"
+from model.shots.layouts.formats.tiled_array import KEY, TRIES
 
 
 def plan(found: Findings, url: str, name: str) -> list[str]:

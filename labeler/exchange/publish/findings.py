@@ -81,11 +81,19 @@ def findings(
     seen = (labels, judged, project.taxonomy, radius_nm, known)
     everything = np.zeros(len(sheet), np.int32)
     return Findings(
-        project.name, project.taxonomy, sheet, labels, judged, radius_nm, known, by, predictions,
-        side_by_side(names, sheet.source_of, *seen),
-        side_by_side(["all"], everything, *seen)[0],
-        _provenance(project, sheet, by),
-    )  # fmt: skip
+        name=project.name,
+        taxonomy=project.taxonomy,
+        sheet=sheet,
+        labels=labels,
+        judged=judged,
+        radius_nm=radius_nm,
+        known=known,
+        by=by,
+        predictions=predictions,
+        sides=side_by_side(names, sheet.source_of, *seen),
+        whole=side_by_side(["all"], everything, *seen)[0],
+        provenance=_provenance(project, sheet, by),
+    )
 
 
 def _provenance(project: Project, sheet: LabelSheet, by: str) -> dict[str, Any]:

@@ -95,18 +95,18 @@ def kept_changes(connection: Connection) -> list[KeptChange]:
     )
     return [
         KeptChange(
-            id,
-            datetime.fromtimestamp(time_us / 1e6, UTC),
-            name,
-            what,
-            kept["text"],
-            kept["before"],
-            kept["after"],
-            target,
-            tuple(kept["renamed"]) if kept["renamed"] else None,
-            tuple(kept["added"]),
-            tuple(kept["relabelled"]),
-            tuple(kept["merged"]) if kept["merged"] else None,
+            gesture=id,
+            time=datetime.fromtimestamp(time_us / 1e6, UTC),
+            annotator=name,
+            what=what,
+            text=kept["text"],
+            before=kept["before"],
+            after=kept["after"],
+            takes_back=target,
+            renamed=tuple(kept["renamed"]) if kept["renamed"] else None,
+            added=tuple(kept["added"]),
+            relabelled=tuple(kept["relabelled"]),
+            merged=tuple(kept["merged"]) if kept["merged"] else None,
         )
         for id, time_us, name, what, target, kept in connection.execute(find)
     ]

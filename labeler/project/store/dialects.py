@@ -31,7 +31,7 @@ _STATE = (
     CURRENT.c.note,
     CURRENT.c.known,
 )
-_AFTER = (
+AFTER = (
     EVENTS.c.row,
     EVENTS.c.present_after,
     EVENTS.c.status_after,
@@ -85,7 +85,7 @@ def these(dialect: str, rows: list[int]) -> Any:
 def make_current(dialect: str) -> Insert:
     """Make the events of `gesture` the current state of `annotator`."""
     annotator = bindparam("annotator", type_=BigInteger)
-    after = select(annotator, *_AFTER).where(EVENTS.c.gesture_id == bindparam("gesture"))
+    after = select(annotator, *AFTER).where(EVENTS.c.gesture_id == bindparam("gesture"))
     if dialect == SQLITE:
         return insert(CURRENT).prefix_with("OR REPLACE").from_select(_COLUMNS, after)
     made = upsert(dialect, CURRENT).from_select(_COLUMNS, after)

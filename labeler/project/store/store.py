@@ -21,7 +21,7 @@ from labeler.project.store import audit, classing, migrating, salvage, server
 from labeler.project.store.classing import CHANGED, ClassChange, KeptChange
 from labeler.project.store.connection import Database, damaged
 from labeler.project.store.copies import RESTORED
-from labeler.project.store.dialects import add_events, make_current, states, these
+from labeler.project.store.dialects import AFTER, add_events, make_current, states, these
 from labeler.project.store.facts import Facts, put_value
 from labeler.project.store.records import (
     Change,
@@ -36,13 +36,6 @@ from labeler.project.store.records import (
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
 from model.errors import InputError, counted
 
-_AFTER = (
-    EVENTS.c.row,
-    EVENTS.c.present_after,
-    EVENTS.c.status_after,
-    EVENTS.c.note_after,
-    EVENTS.c.known_after,
-)
 _BEFORE_IT = (
     EVENTS.c.row,
     EVENTS.c.present_before,
@@ -367,9 +360,9 @@ class Store(Facts):
             size = select(GESTURES.c.changed).where(GESTURES.c.id == target)
             changed = int(connection.execute(size).scalar_one())
             gesture = self._gesture(connection, annotator_id, kind, kind, changed, target=target)
-            start, end = (_AFTER, _BEFORE_IT) if kind == "undo" else (_BEFORE_IT, _AFTER)
+            start, end = (AFTER, _BEFORE_IT) if kind == "undo" else (_BEFORE_IT, AFTER)
             copied = select(literal(gesture), *start, *end[1:]).where(_OF_GESTURE)
-            columns = ["gesture_id", *(c.name for c in (*_BEFORE_IT, *_AFTER[1:]))]
+            columns = ["gesture_id", *(c.name for c in (*_BEFORE_IT, *AFTER[1:]))]
             connection.execute(insert(EVENTS).from_select(columns, copied), {"gesture": target})
             connection.execute(
                 make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
@@ -414,7 +407,7 @@ class Store(Facts):
 
     def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
         found = connection.execute(
-            select(*_AFTER[:3], *_BEFORE_IT[1:3], _AFTER[4]).where(_OF_GESTURE),
+            select(*AFTER[:3], *_BEFORE_IT[1:3], AFTER[4]).where(_OF_GESTURE),
             {"gesture": gesture},
         ).all()
         table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 6)
@@ -449,7 +442,7 @@ class Store(Facts):
     def load_state(self, annotator_id: int) -> State:
         """The state of all N shots; shots that the annotator never touched are 0."""
         n = self.n_shots()
-        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
+        state = State.none(n)
         with self.database.translated():
             rows = self.database.rows(_STATE, annotator_id)
             found = self._table(rows, _STATE_TYPE, n)

@@ -191,7 +191,7 @@ class Learning(SessionPart):
 
     def _use_cache(self, opened: Opened) -> bool:
         """Learn on what the shipped network has read so far; True where that is everything."""
-        source = embeddings.of_cache(self._next(), opened.project, opened.table)
+        source = embeddings.of_cache(opened.project, opened.table, self._next())
         share = embeddings.share_there(source.parts)
         if share > self._share:
             self._share = share

@@ -1,1 +1,1 @@
-"""Dialogs."""
+"""Dialogs, one module each."""

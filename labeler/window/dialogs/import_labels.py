@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.exchange.apart import read_labels_apart
+from labeler.exchange import read_labels_apart
 from labeler.exchange.importing import ImportPlan, apply, plan
 from labeler.project.project import Project
 from labeler.session.session import Session

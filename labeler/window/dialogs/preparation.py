@@ -22,6 +22,7 @@ from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import foot, label, page
 from model.events import Event
 from model.preprocessing.preparation import Preparation
+from model.taxonomy.taxonomy import EMPTY
 
 NO_LIGHT, SMOOTH, SHOTS = "none", "subtract a smooth surface", "subtract background shots"
 SURFACES = ("a constant", "with a slope", "curved")
@@ -86,8 +87,8 @@ class PreparationDialog(QDialog):
         self.surface.setCurrentIndex(steps.degree)
         self.flat.setChecked(steps.flat_detector)
         self.centre.setChecked(steps.centre)
-        names = self.session.labels.taxonomy.names
-        self.background.setCurrentText("Empty" if "Empty" in names else names[0])
+        place = self.background.findText(self.session.labels.taxonomy.now(EMPTY))
+        self.background.setCurrentIndex(max(place, 0))
         known = [s.geometry for s in self.session.require().project.sources]
         if not all(g.distance_m and g.pixel_m for g in known):
             self.flat.setEnabled(False)

@@ -78,9 +78,8 @@ class RuleForm(QDialog):
         self.of_left.setText(of_left)
         self.of_right.setText(of_right)
         self.others.setVisible(bool(of_right))
-        enough = len(rule.left) > (rule.kind == "one_of") and (rule.right or not of_right)
-        self.ok.setEnabled(bool(enough))
-        self.said.setText(rule.statement if enough else "")
+        self.ok.setEnabled(rule.says_something)
+        self.said.setText(rule.statement if rule.says_something else "")
         self.wrong.hide()
 
     def accept(self) -> None:

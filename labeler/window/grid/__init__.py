@@ -1,1 +1,1 @@
-"""Grid."""
+"""The view Grid: many shots side by side, labelled by selection."""

@@ -1,1 +1,1 @@
-"""Inspect."""
+"""The view Inspect: heat and predictions of a shot, and of many side by side."""

@@ -19,8 +19,8 @@ from labeler.runs.predictions import Choice
 from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.inspect.claims import in_words, kept
+from labeler.window.inspect.tiles import GAP, Tile, TileList
 from labeler.window.label.classes.shot_card import Schematic
-from labeler.window.label.queue.tiles import GAP, Tile, TileList
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label, set_role
 from model.heatmaps.forms import BEST

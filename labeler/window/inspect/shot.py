@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidg
 
 from labeler.session.heat import Asked
 from labeler.session.session import Session
-from labeler.window.label.queue.tiles import GAP, PLAIN, Tile, TileList, below
+from labeler.window.inspect.tiles import GAP, PLAIN, Tile, TileList, below
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ListField
@@ -75,7 +75,7 @@ class ShotPage(QWidget):
         session = self.session
         if session.cursor.row < 0 or session.predictions.run is None:
             return
-        said = session.labels.taxonomy.in_words(session.labelling.labels())
+        said = session.labels.taxonomy.in_words(session.labelling.shown_labels())
         state = f"labelled {said}" if session.labelling.is_decided() else "undecided"
         if not session.predictions.run.readable[session.cursor.row]:
             state += " · the network could not read it"
@@ -113,7 +113,9 @@ class ShotPage(QWidget):
         session, row = self.session, self.session.cursor.row
         likely = session.predictions.of_run.probabilities[row]
         seen = [
-            k for k in np.argsort(-likely) if likely[k] >= UNSEEN or session.labelling.labels()[k]
+            k
+            for k in np.argsort(-likely)
+            if likely[k] >= UNSEEN or session.labelling.shown_labels()[k]
         ]
         pairs: list[Tile] = []
         alone: list[Tile] = []

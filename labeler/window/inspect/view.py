@@ -28,7 +28,7 @@ from labeler.window.frame.retrain import progress_in_words
 from labeler.window.inspect.claims import ClaimsPage
 from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
-from labeler.window.label.queue.tiles import PLAIN, Tile
+from labeler.window.inspect.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.fields import DETAIL, ListField, explain_items, offer
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label, share

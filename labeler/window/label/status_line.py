@@ -125,16 +125,16 @@ def angle(geometry: Geometry | None, pixels: float) -> list[str]:
     if geometry is None or not geometry.distance_m or not geometry.pixel_m:
         return []
     theta = math.atan2(pixels * geometry.pixel_m, geometry.distance_m)
-    found = [f"{significant(math.degrees(theta), 2, 1)}°"]
+    found = [f"{significant(math.degrees(theta), 1)}°"]
     if geometry.wavelength_m:
         q = 4 * math.pi / (geometry.wavelength_m * 1e9) * math.sin(theta / 2)
-        found.append(f"q {significant(q, 2, 3)} nm⁻¹")
+        found.append(f"q {significant(q, 3)} nm⁻¹")
     return found
 
 
-def significant(value: float, digits: int, decimals: int = 0) -> str:
-    """A number that is not negative with so many digits that count, or more where these are too few
-    `decimals`: "12.3", "0.00456", "0"."""
+def significant(value: float, decimals: int) -> str:
+    """A number that is not negative with so many decimals, or more where fewer than two of its
+    digits would count: "12.3", "0.0046", "0"."""
     if value <= 0:
         return "0"
-    return f"{value:.{max(decimals, digits - 1 - math.floor(math.log10(value)))}f}"
+    return f"{value:.{max(decimals, 1 - math.floor(math.log10(value)))}f}"

@@ -1,1 +1,1 @@
-"""Learn."""
+"""The view Learn: what a training takes, its curves while it runs, and the runs so far."""

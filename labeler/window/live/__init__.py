@@ -1,1 +1,1 @@
-"""Live."""
+"""The view Live: hits of a running beamtime as they come in."""

@@ -1,1 +1,1 @@
-"""Map."""
+"""The view Map: all shots as points of a plane, and their clusters."""

@@ -17,7 +17,6 @@ from labeler.session.session import Session
 from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, YELLOW
 from model.taxonomy.taxonomy import Taxonomy
 
-Codes = npt.NDArray[np.int16]
 OKABE_ITO = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE, VERMILION, YELLOW, "#9D9B98")
 BLUE_TO_YELLOW = ("#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 
@@ -45,7 +44,7 @@ class Colouring:
     The line that names these, where there are any, is the last and has the colour QUIET.
     """
 
-    codes: Codes
+    codes: npt.NDArray[np.int16]
     legend: tuple[Entry, ...]
 
 

@@ -1,1 +1,1 @@
-"""Quality."""
+"""The view Quality: a page each for agreement, rules, drift, doubtful labels and the week."""

@@ -130,20 +130,20 @@ def glance_at(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> G
     wide = kept.astype(np.float64)
     middle = float(np.median(values[good])) if good.any() else 0.0
     return Glance(
-        np.where(good, values, np.nan),
-        np.where(beside & np.isfinite(rough), rough, np.nan),
-        float(np.iinfo(counts.dtype).max) if kind in "ui" else np.inf,
-        kind == "u",
-        float(top),
-        int(at_top.sum()),
-        int(at_top.argmax()),
-        int((wide > (middle + float(most)) / 2).sum()),
-        float(wide.mean()),
-        float(wide.std()),
-        kept.size,
-        _over(counts.dtype, float(most), before[beside], values[beside], after[beside]),
-        int(high.sum()),
-        int((high & at_most[y, x + 1]).sum()),
+        values=np.where(good, values, np.nan),
+        rough=np.where(beside & np.isfinite(rough), rough, np.nan),
+        ceiling=float(np.iinfo(counts.dtype).max) if kind in "ui" else np.inf,
+        unsigned=kind == "u",
+        most=float(top),
+        at_most=int(at_top.sum()),
+        where=int(at_top.argmax()),
+        at_half=int((wide > (middle + float(most)) / 2).sum()),
+        mean=float(wide.mean()),
+        deviation=float(wide.std()),
+        pixels=kept.size,
+        over=_over(counts.dtype, float(most), before[beside], values[beside], after[beside]),
+        ones=int(high.sum()),
+        pairs=int((high & at_most[y, x + 1]).sum()),
     )
 
 

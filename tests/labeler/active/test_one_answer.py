@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from labeler.active import asking
-from labeler.active.embeddings import of_cache, of_run
+from labeler.active.embeddings import of_cache
 from labeler.active.instant import InstantPredictions
 from labeler.active.instant_child import InstantServer
-from labeler.active.messages import FitRequest
+from labeler.active.messages import EmbeddingSource, FitRequest
 from labeler.cli import main
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
@@ -66,7 +66,7 @@ def learnt(folder, table, rows, labels, source=None):
     server = InstantServer()
     if source is None:
         with Project.open(folder / "week") as project:
-            source = of_cache(1, project, table)
+            source = of_cache(project, table, 1)
     assert server.answer(source) is None
     none = np.zeros(0, np.int64)
     found = server.answer(FitRequest(1, rows, table.taxonomy.pack(labels), none))
@@ -221,7 +221,7 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
         assert project.current_run == 1
         has = asking.known(project)
     truth, rows = table.labels.astype(bool), np.flatnonzero(has.labelled)
-    source = of_run(1, table.taxonomy, len(table), run / PREDICTIONS)
+    source = EmbeddingSource(1, table.taxonomy, len(table), run, run / PREDICTIONS)
     refitted = learnt(folder, table, rows, truth[rows], source)
     made = head.fit(
         has.embeddings[rows], truth[rows], table.taxonomy, prior=has.prior, space=has.space

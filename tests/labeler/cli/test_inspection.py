@@ -198,7 +198,7 @@ def test_suspicious_labels_are_judged_by_a_network_that_never_saw_them(doubtful,
     pytest.importorskip("cleanlab")
     week, x, wrong = doubtful
     with Project.open(week) as project:
-        parts = embeddings.of_cache(1, project, project.shot_table()).parts
+        parts = embeddings.of_cache(project, project.shot_table()).parts
     for part in parts:
         embedding_parts.write(part, x[part.first : part.stop])
     status, said = call(capsys, "suspicious", week, "--json")

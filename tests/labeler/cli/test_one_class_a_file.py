@@ -71,7 +71,8 @@ def test_picking_a_class_in_the_window_replaces_the_other(reference, qapp):
 
     def names():
         return {
-            session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels())
+            session.labels.taxonomy.names[c]
+            for c in np.flatnonzero(session.labelling.shown_labels())
         }
 
     def press(key):

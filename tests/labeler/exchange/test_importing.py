@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labeler.cli import main
-from labeler.exchange import FORMATS, as_parquet, export, read_labels
+from labeler.exchange import FORMATS, as_parquet, export, read_labels, read_labels_apart
 from labeler.exchange import sheet as sheets
-from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import apply, plan
 from labeler.project import classes
 from labeler.project.project import Project

@@ -416,7 +416,7 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     assert shown["Made"] == "by hand"
     dialog.go.click()
     go_back(session, dialog.chosen)
-    assert session.labelling.labels()[1]
+    assert session.labelling.shown_labels()[1]
     assert len(backups.list_backups(week)) == 2
     session.close()
 
@@ -436,8 +436,8 @@ def test_who_labels_stays_the_same_where_a_backup_knows_another(qapp, week):
     assert not session.labels.status.any()
     session.labelling.toggle(2)
     session.label_as(first)
-    assert session.labelling.labels(0)[1]
-    assert not session.labelling.labels(0)[2]
+    assert session.labelling.shown_labels(0)[1]
+    assert not session.labelling.shown_labels(0)[2]
     session.close()
 
 

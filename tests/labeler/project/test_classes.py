@@ -94,6 +94,25 @@ def test_renaming_keeps_comments_and_follows_parents_and_rules():
     assert [r.text for r in back.rules] == [r.text for r in loads(HELIUM).rules]
 
 
+def test_renaming_leaves_a_longer_name_in_the_text_of_a_rule():
+    text = """
+[[class]]
+name = "Streak"
+[[class]]
+name = "Double Streak"
+[[class]]
+name = "Bent"
+[[rule]]
+kind = "never"
+classes = ["Streak", "Double Streak"]
+with = ["Bent"]
+text = "Bent never with Streak or Double Streak, nor with streaks or Streaky ones"
+"""
+    (rule,) = loads(taxonomy_edit.rename(text, "Streak", "Line")).rules
+    assert rule.left == ("Line", "Double Streak")
+    assert rule.text == "Bent never with Line or Double Streak, nor with streaks or Streaky ones"
+
+
 def test_retiring_drops_key_and_rules_and_keeps_the_place():
     before, taxonomy = loads(HELIUM), loads(taxonomy_edit.retire(HELIUM, "Prolate", "2025-11-22"))
     assert taxonomy.names == before.names
@@ -418,7 +437,7 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     session.change_classes(classes.rename, "Bent", "Curved")
     assert "Curved" in session.labels.taxonomy.names
     assert session.cursor.row == 2
-    assert session.labelling.labels(0)[session.labels.taxonomy.index("Curved")]
+    assert session.labelling.shown_labels(0)[session.labels.taxonomy.index("Curved")]
     other.other_windows.look()
     assert "Curved" in other.labels.taxonomy.names
     assert np.array_equal(other.labels.present, session.labels.present)
@@ -439,10 +458,10 @@ def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_da
         patch.setattr(backups, "write_taxonomy", full)
         session.change_classes(classes.merge, "Streak", "Bent")
         assert in_the_file(session.opened.project) == HELIUM
-        assert session.labelling.labels()[[bent, streak]].tolist() == [True, False]
+        assert session.labelling.shown_labels()[[bent, streak]].tolist() == [True, False]
         session.change_classes(classes.rename, "Layered", "Banded")
     session.labelling.toggle(session.labels.taxonomy.index("Asymmetric"))
-    assert session.labelling.labels()[[bent, streak]].tolist() == [True, False]
+    assert session.labelling.shown_labels()[[bent, streak]].tolist() == [True, False]
     session.reopen()
     now = in_the_file(session.opened.project)
     assert 'name = "Banded"' in now, "written as soon as there was room"
@@ -479,10 +498,10 @@ def test_a_window_that_knows_older_classes_stores_no_label_until_it_follows(qapp
     other.other_windows.look()
     other.cursor.show(2)
     other.labelling.toggle(streak)
-    assert other.labelling.labels()[streak]
+    assert other.labelling.shown_labels()[streak]
     other.change_classes(classes.rename, "Streak", "Line")
     other.labelling.toggle(streak)
-    assert not other.labelling.labels()[streak], "a change of one's own is known"
+    assert not other.labelling.shown_labels()[streak], "a change of one's own is known"
     session.close()
     other.close()
 

@@ -71,7 +71,7 @@ def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(q
     session.labelling.toggle(4)
     session.label_as(me)
     assert (session.cursor.row, session.queue.choice.filter) == (5, "unlabelled")
-    assert session.labelling.labels(0)[1]
+    assert session.labelling.shown_labels(0)[1]
     assert not session.labelling.is_decided(3)
     names = [(p.name, p.labelled, p.is_me) for p in people.people(session.opened.project.store)]
     assert names == [(me, 1, True), ("Bob", 1, False)]
@@ -110,7 +110,7 @@ def test_two_windows_see_each_other_s_labels(two_windows):
     one.labelling.flag("odd")
     other.other_windows.look()
     assert heard == [[0, 4]]
-    assert other.labelling.labels(0)[1]
+    assert other.labelling.shown_labels(0)[1]
     assert other.labels.status[4] == FLAGGED
     one.labelling.undo()
     other.other_windows.look()
@@ -118,7 +118,7 @@ def test_two_windows_see_each_other_s_labels(two_windows):
     other.other_windows.look()
     assert len(heard) == 2
     one.other_windows.look()  # its own gestures are no news
-    assert one.labelling.labels(0)[1]
+    assert one.labelling.shown_labels(0)[1]
 
 
 def test_what_was_said_of_an_undo_goes_when_another_window_decides(two_windows):
@@ -196,7 +196,7 @@ def test_a_project_that_went_back_or_grew_elsewhere_is_opened_anew(two_windows, 
     for window in (one, other):
         window.noted.connect(lambda level, text: notes.append(text))
         window.other_windows.look()
-        assert window.labelling.labels(0)[1]
+        assert window.labelling.shown_labels(0)[1]
     assert "opened again" in notes[0]
     one.labelling.undo()
     assert not one.labelling.is_decided(0)

@@ -318,7 +318,7 @@ def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepar
         with Project.open(project) as opened:
             if steps is not None:
                 list(prepare_project(opened, steps))
-            source = embeddings.of_cache(1, opened, opened.shot_table())
+            source = embeddings.of_cache(opened, opened.shot_table())
         assert embeddings.share_there(source.parts) == 0  # what was read otherwise is not taken
         assert call(capsys, "embed", project, "--engine", "torch")[0] == 0
         assert embeddings.share_there(source.parts) == 1
@@ -390,6 +390,21 @@ def test_the_dialog_shows_what_is_on_and_asks_for_what_is_chosen(qapp, project):
     dialog.bad.setChecked(True)
     expected = ["--background", "Empty", "--steps", "bad-pixels", "background", "centre"]
     assert dialog.words()[2:] == expected
+    dialog.deleteLater()
+    session.close()
+
+
+def test_the_dialog_proposes_empty_shots_as_background_whatever_they_are_called(qapp, project):
+    from labeler.project import classes
+    from labeler.window.dialogs.preparation import SHOTS, PreparationDialog
+    from tests.helpers.window_parts import make_session
+
+    with Project.open(project) as opened:
+        classes.rename(opened, "Empty", "No droplet")
+    session = make_session(project)
+    dialog = PreparationDialog(session)
+    dialog.light.setCurrentText(SHOTS)
+    assert "No droplet" in dialog.words()
     dialog.deleteLater()
     session.close()
 

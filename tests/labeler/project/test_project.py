@@ -203,6 +203,8 @@ def test_a_file_that_moved_is_missing_until_it_is_found_again(project, tmp_path)
             again.relocate(gone.id, tmp_path / "gone.h5")
         with pytest.raises(InputError, match="not the file"):
             again.relocate(gone.id, shots(tmp_path / "longer.h5", n=4))
+        with pytest.raises(InputError, match=r"no source 99\. There are: 1"):
+            again.relocate(99, tmp_path / "far" / "renamed.h5")
         again.relocate(gone.id, tmp_path / "far" / "renamed.h5")
         assert not missing(again)
     with Project.open(tmp_path / "week") as again:

@@ -352,7 +352,7 @@ def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(win
     assert "Decided just now" in texts
     assert "+Round" not in texts
     session.cursor.next()
-    assert session.labelling.labels(3)[HELIUM.index("Round")]
+    assert session.labelling.shown_labels(3)[HELIUM.index("Round")]
 
 
 def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch):

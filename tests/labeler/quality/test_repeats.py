@@ -66,14 +66,14 @@ def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session)
     row = session.cursor.row
     assert session.repeats.is_blind
     assert row < 4
-    assert not session.labelling.labels().any()
+    assert not session.labelling.shown_labels().any()
     assert not session.labelling.is_decided()
     assert session.labelling.note() == ""
     session.labelling.toggle(STREAK)
-    assert session.labelling.labels()[STREAK]
+    assert session.labelling.shown_labels()[STREAK]
     session.cursor.next()
     assert session.cursor.row == 5
-    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[ROUND]
     state = session.opened.project.store.load_state(session.opened.annotator)
     assert HELIUM.unpack(state.present[row])[ROUND]
     found = repeats_of(session.opened.project, session.opened.annotator)
@@ -110,18 +110,18 @@ def test_undo_takes_the_second_reading_back_and_then_the_labels_before(session):
     session.cursor.next()
     session.labelling.undo()
     assert (session.cursor.row, session.repeats.is_blind) == (row, True)
-    assert session.labelling.labels()[STREAK]
-    assert not session.labelling.labels()[BENT]
+    assert session.labelling.shown_labels()[STREAK]
+    assert not session.labelling.shown_labels()[BENT]
     session.labelling.undo()
     assert not session.labelling.is_decided()
     assert len(repeats_of(session.opened.project, session.opened.annotator)) == 0
     session.labelling.redo()
-    assert session.labelling.labels()[STREAK]
+    assert session.labelling.shown_labels()[STREAK]
     session.labelling.undo()
     session.labelling.undo()
     assert (session.cursor.row, session.repeats.is_blind) == (4, False)
     assert not session.labelling.is_decided(4)
-    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[ROUND]
 
 
 def test_no_shot_comes_a_third_time_and_a_restart_remembers(session):
@@ -152,7 +152,7 @@ def test_all_labels_are_where_they_were_after_many_second_readings(session):
     session.cursor.show(39)
     state = session.opened.project.store.load_state(session.opened.annotator)
     for row, c in truth.items():
-        assert session.labelling.labels(row)[c]
+        assert session.labelling.shown_labels(row)[c]
         assert HELIUM.unpack(state.present[row])[c]
     assert np.array_equal(session.labels.decided.own_present, state.present)
     assert np.array_equal(session.labels.decided.own_status, state.status)
@@ -162,7 +162,7 @@ def test_deciding_on_many_shots_at_once_is_never_undone_by_a_hidden_label(sessio
     row = until_blind(session)
     session.labels.decide([row, 9], 1 << STREAK, LABELLED, "bulk")
     session.cursor.next()
-    assert session.labelling.labels(row)[STREAK]
+    assert session.labelling.shown_labels(row)[STREAK]
 
 
 def test_a_queue_of_chosen_shots_is_not_interrupted(session):
@@ -207,7 +207,7 @@ def test_the_first_label_of_a_shot_that_is_shown_blind_is_kept_when_the_project_
     folder = session.opened.folder
     session.close()
     session.open(folder)
-    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[ROUND]
     assert not session.repeats.is_blind
 
 
@@ -344,8 +344,8 @@ def test_one_key_on_many_shots_acts_on_the_first_label_of_the_one_that_is_shown_
         hand.toggle(HELIUM.index("Newton Rings"))
     else:
         getattr(hand, verb)()
-    assert session.labelling.labels(row)[ROUND]
-    assert session.labelling.labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
+    assert session.labelling.shown_labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
     assert session.labelling.is_decided(row)
     assert not session.repeats.is_blind
 
@@ -356,7 +356,7 @@ def test_accepting_what_is_sure_leaves_out_the_shot_that_is_shown_blind(session)
     assert row not in session.suggestions.sure(0.0).rows
     assert session.suggestions.bits([row]) == [0]
     session.labelling.accept_sure(0.0)
-    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[ROUND]
 
 
 def test_another_view_ends_a_second_reading(qapp, session):
@@ -365,7 +365,7 @@ def test_another_view_ends_a_second_reading(qapp, session):
     assert session.repeats.is_blind
     window.show_tab("Grid")
     assert not session.repeats.is_blind
-    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.shown_labels(row)[ROUND]
     window.close()
     window.deleteLater()
 
@@ -427,7 +427,7 @@ def test_a_flag_and_a_note_on_a_shot_that_is_shown_blind_are_the_person_s_own(se
     session.labelling.flag("burst in panel 3")
     session.labelling.undo()
     assert session.repeats.is_blind, "the note is taken back, and not the repeat"
-    assert session.labelling.labels(row)[STREAK]
+    assert session.labelling.shown_labels(row)[STREAK]
     assert session.labelling.shown(row)[1] & FLAGGED
     session.cursor.show(30)
     assert (session.labels.present[row], session.labels.status[row]) == (first, LABELLED | FLAGGED)
@@ -506,7 +506,7 @@ def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_
     assert session.repeats.is_blind
     assert session.labelling.shown(row) == (0, 0)
     session.cursor.show(30)
-    assert session.labelling.labels(row)[STREAK]
+    assert session.labelling.shown_labels(row)[STREAK]
 
 
 def test_merged_classes_count_as_one_in_readings_of_before(session):
@@ -528,10 +528,10 @@ def test_undo_does_not_take_a_merge_of_classes_back_for_one_person_alone(session
     session.labelling.toggle(STREAK)
     session.change_classes(classes.merge, "Streak", "Bent")
     session.labelling.undo()
-    assert session.labelling.labels(0)[BENT]
-    assert not session.labelling.labels(0)[STREAK]
+    assert session.labelling.shown_labels(0)[BENT]
+    assert not session.labelling.shown_labels(0)[STREAK]
     session.change_classes(classes.undo)
-    assert session.labelling.labels(0)[STREAK]
+    assert session.labelling.shown_labels(0)[STREAK]
 
 
 def test_a_class_that_was_undecided_at_the_first_reading_is_no_inconsistency(session):
@@ -561,14 +561,14 @@ def test_a_project_that_is_opened_again_goes_on_with_the_second_reading(session)
     first = session.opened.project.store.load_state(session.opened.annotator).present[row]
     session.reopen()  # labels were imported in another window
     assert (session.cursor.row, session.repeats.is_blind) == (row, True)
-    assert session.labelling.labels()[STREAK]
+    assert session.labelling.shown_labels()[STREAK]
     session.labelling.toggle(BENT)
     store, me = session.opened.project.store, session.opened.annotator
     assert store.load_state(me).present[row] == first
     found = repeats_of(session.opened.project, me)
     assert HELIUM.unpack(found.second[0])[BENT]
     session.labelling.undo()
-    assert not session.labelling.labels()[BENT]
+    assert not session.labelling.shown_labels()[BENT]
     session.cursor.next()
     assert session.cursor.row == 5
     assert store.load_state(me).present[row] == first

@@ -30,7 +30,7 @@ def test_a_training_warns_where_many_labels_of_a_class_are_wrong(tmp_path, monke
         table, preparation = project.shot_table(), preparation_of(project)
         wide = np.zeros((240, 512), np.float32)
         wide[:, : x.shape[1]] = x
-        for part in of_cache(1, project, table).parts:
+        for part in of_cache(project, table).parts:
             embedding_file.write(part, wide[part.first : part.stop])
     said = [item["text"] for item in _doubts(table, folder / CACHE, preparation)]
     assert len(said) == wrong
@@ -40,7 +40,7 @@ def test_a_training_warns_where_many_labels_of_a_class_are_wrong(tmp_path, monke
 def test_a_damaged_part_of_what_the_shipped_network_saw_stops_no_training(tmp_path):
     with Project.open(make_project(tmp_path, 30)) as project:
         table, preparation = project.shot_table(), preparation_of(project)
-        for part in of_cache(1, project, table).parts:
+        for part in of_cache(project, table).parts:
             part.path.parent.mkdir(parents=True, exist_ok=True)
             part.path.write_bytes(b"\x93NUMPY")
         assert list(_doubts(table, project.folder / CACHE, preparation)) == []

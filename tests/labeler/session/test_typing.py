@@ -60,7 +60,7 @@ def typed(session, wanted, target):
         assert session.suggestions.of() is not None
         for class_index in keys_of(taxonomy, labels):
             target.toggle(class_index)
-        for class_index in np.flatnonzero(session.labelling.labels() & ~labels).tolist():
+        for class_index in np.flatnonzero(session.labelling.shown_labels() & ~labels).tolist():
             target.toggle(class_index)
     stored = session.opened.project.store.load_state(session.opened.annotator)
     return int((stored.present[:SHOTS] != taxonomy.pack(wanted)).sum())
@@ -87,7 +87,10 @@ def test_the_key_of_a_suggested_class_confirms_that_class_alone(session):
     session.cursor.show(0)
     assert session.suggestions.of()[newton]
     session.labelling.toggle(streak)
-    assert set(np.flatnonzero(session.labelling.labels())) == {streak, taxonomy.index("Prolate")}
+    assert set(np.flatnonzero(session.labelling.shown_labels())) == {
+        streak,
+        taxonomy.index("Prolate"),
+    }
 
 
 def test_nothing_is_suggested_before_twenty_labels_and_nothing_when_it_is_switched_off(session):

@@ -296,7 +296,7 @@ def test_the_pattern_says_its_shot_and_what_a_key_did_to_it_once_each(window, mo
     session, pattern = window.session, window.label.pattern
     session.cursor.show(session.labels.n_shots - 1)
     names = said_by(pattern, monkeypatch)
-    before = session.labelling.labels()
+    before = session.labelling.shown_labels()
     shot = f"Shot {session.cursor.row + 1}"
     window.actions_.trigger("class.Newton Rings")
     assert len(names) == 1
@@ -347,12 +347,12 @@ def test_what_a_screen_reader_presses_does_what_a_click_does(window):
     window.session.cursor.show(3)
     rows, taxonomy = window.label.classes.rows, window.session.labels.taxonomy
     streak = taxonomy.index("Streak")
-    before = window.session.labelling.labels()[streak]
+    before = window.session.labelling.shown_labels()[streak]
     rows[streak].toggle()
-    assert window.session.labelling.labels()[streak] != before
+    assert window.session.labelling.shown_labels()[streak] != before
     assert rows[streak].isChecked() != before
     rows[streak].click()
-    assert window.session.labelling.labels()[streak] == before
+    assert window.session.labelling.shown_labels()[streak] == before
     window.bar.tabs["Quality"].toggle()
     assert window.tab == "Quality"
     window.views["Quality"].buttons["Week"].toggle()

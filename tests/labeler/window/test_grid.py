@@ -324,7 +324,7 @@ def test_one_key_tags_all_selected_and_one_undo_takes_it_back(window, grid):
     assert (session.labels.status[2:10] & LABELLED).all()
     assert not session.labels.status[[1, 10]].any()
     press(window, Qt.Key.Key_Z, CTRL)
-    assert session.labelling.labels(2)[session.labels.taxonomy.index("Round")]
+    assert session.labelling.shown_labels(2)[session.labels.taxonomy.index("Round")]
     assert not session.labels.status[3:10].any()
     press(window, Qt.Key.Key_Z, CTRL | SHIFT)
     assert (session.labels.present[2:10] >> bent & 1).all()
@@ -393,7 +393,7 @@ def test_flag_skip_fix_and_accept_work_on_all_selected(window, grid):
     press(window, Qt.Key.Key_Return, CTRL)
     likely = session.predictions.run.likely()[5:].any(1)
     assert (session.labels.status[5:][likely] & LABELLED).all()
-    assert session.labelling.labels(7)[taxonomy.index("Round")]
+    assert session.labelling.shown_labels(7)[taxonomy.index("Round")]
 
 
 def test_select_what_matches_and_group_by_label_set(window, grid, qtbot):

@@ -13,9 +13,9 @@ from PyQt6.QtWidgets import QStyleOptionViewItem
 
 from labeler.session import heat
 from labeler.session.session import Session
+from labeler.window.inspect.tiles import GAP, PART, PLAIN, TILE, WORDS, Tile, spoken
 from labeler.window.inspect.view import InspectView
 from labeler.window.label.pattern.pattern import contours_of
-from labeler.window.label.queue.tiles import GAP, PART, PLAIN, TILE, WORDS, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme

@@ -48,7 +48,7 @@ class Person:
             return
         for _ in range(12):
             shown = (
-                session.labelling.labels()
+                session.labelling.shown_labels()
                 if session.labelling.is_decided()
                 else session.suggestions.of()
             )
@@ -59,7 +59,7 @@ class Person:
             missing = missing if missing.any() else want & ~shown
             wrong = np.flatnonzero(missing if missing.any() else shown & ~want)
             self.press(self.keys[wrong[-1] if len(wrong) else np.flatnonzero(want)[-1]])
-        assert (session.labelling.labels(row) == want).all(), (
+        assert (session.labelling.shown_labels(row) == want).all(), (
             row,
             session.cursor.row,
             session.labels.present[row],

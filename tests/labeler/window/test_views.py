@@ -175,7 +175,7 @@ def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     button = bent.findChildren(QToolButton)[-1]  # the one before it goes in a moment
     assert (button.text(), button.toolTip()) == ("Add Prolate", "Apply this fix")
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert session.labelling.labels()[session.labels.taxonomy.index("Prolate")]
+    assert session.labelling.shown_labels()[session.labels.taxonomy.index("Prolate")]
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_the_list_says_of_a_decided_shot_that_it_has_no_class(qapp, qtbot, tmp_p
 
     session.labelling.toggle(1)
     assert session.labelling.is_decided()
-    assert not session.labelling.labels().any()
+    assert not session.labelling.shown_labels().any()
     none = below()
     assert len({none.pixel(x, y) for x in range(none.width()) for y in range(none.height())}) > 2
     session.close()

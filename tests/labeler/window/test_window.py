@@ -664,10 +664,10 @@ def test_the_foot_leaves_room_to_the_text_that_needs_it(window):
 
 
 def test_numbers_under_the_cursor_have_no_negative_zero_and_digits_that_count():
-    assert [significant(q, 2, 3) for q in (0, 0.0000123, 0.0249, 0.123)] == [
+    assert [significant(q, 3) for q in (0, 0.0000123, 0.0249, 0.123)] == [
         "0", "0.000012", "0.025", "0.123",
     ]  # fmt: skip
-    assert significant(12.345, 2, 1) == "12.3"
+    assert significant(12.345, 1) == "12.3"
 
 
 def test_near_the_middle_of_the_pattern_zero_has_no_sign(window):

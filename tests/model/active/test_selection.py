@@ -8,6 +8,7 @@ import pytest
 from model.active import audit, selection
 from model.active.selection import STRATEGIES, ask
 from model.errors import InputError
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy
 from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
@@ -80,6 +81,21 @@ def test_entropy_names_the_two_readings_between_which_it_cannot_choose(pool):
     made = ask("entropy", p, x, labelled, labels, HELIUM, 1, audit=0)
     assert made.rows.tolist() == [row]
     assert made.reasons == ("Round or Elliptical?",)
+
+
+@pytest.mark.parametrize("kind", ["one_of", "never", "implies", "alone", "some"])
+def test_contradiction_asks_for_the_shots_that_are_likeliest_to_break_the_rule(kind):
+    right = ("C", "D") if kind in ("never", "implies") else ()
+    classes = [Class(name) for name in "ABCDE"]
+    taxonomy = Taxonomy("one rule", classes, [Rule(kind, "hard", ("A", "B"), right, "broken")])
+    p = np.random.default_rng(3).uniform(0.05, 0.95, (40, 5)).astype(np.float32)
+    every = taxonomy.unpack(np.arange(2**5))
+    breaking = every[taxonomy.contradictions(every)]
+    chance = np.where(breaking, p[:, None], 1 - p[:, None]).prod(-1).sum(-1)
+    nothing = np.zeros((40, 5), bool)
+    x, none = np.ones((40, 2), np.float32), np.zeros(40, bool)
+    made = ask("contradiction", p, x, none, nothing, taxonomy, 40, audit=0)
+    np.testing.assert_array_equal(made.rows, np.argsort(-chance))
 
 
 def test_contradiction_names_the_rule(pool):

@@ -271,3 +271,8 @@ def test_thresholds_are_chosen_on_the_decided_labels():
     half = np.full(1, 0.5, np.float32)
     (found,) = choose_thresholds(probabilities, labels & known, half, known)
     assert 0.15 < found <= 0.45
+
+
+def test_the_area_under_roc_counts_pairs_in_the_right_order_and_ties_half():
+    scores, positive = np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False])
+    assert metrics.area_under_roc(scores, positive) == (1 + 1 + 0 + 0.5) / 4

@@ -279,7 +279,7 @@ def broken_rules(session: Session, shown: Sequence[int]) -> list[tuple[int, int,
     first; the class is the last, in the panel's order `shown`, of those present in the rule."""
     if session.cursor.row < 0 or not session.labelling.is_decided():
         return []
-    taxonomy, labels = session.labels.taxonomy, session.labelling.labels()
+    taxonomy, labels = session.labels.taxonomy, session.labelling.shown_labels()
     broken = np.flatnonzero(taxonomy.violations(labels, session.labelling.known()))
     offered = session.labelling.offered_fix()
     first = None if offered is None else offered[0]
@@ -297,7 +297,7 @@ def standings(session: Session) -> list[RowState]:
     n = len(session.labels.taxonomy)
     if session.cursor.row < 0:
         return [RowState()] * n
-    labels, decided = session.labelling.labels(), session.labelling.is_decided()
+    labels, decided = session.labelling.shown_labels(), session.labelling.is_decided()
     implied, known = session.labels.taxonomy.implied(labels), session.labelling.known()
     suggestion = session.suggestions.of()
     predictions = None if session.suggestions.is_hidden() else session.predictions.now

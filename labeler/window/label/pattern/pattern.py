@@ -210,7 +210,7 @@ class PatternView(QWidget):
         """The shot as it is shown, one pixel for each of its own; a null image without one."""
         return self._image.copy() if self._pixels is not None else QImage()
 
-    # -- hands ---------------------------------------------------------------------------------
+    # -- mouse and focus -----------------------------------------------------------------------
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is None:

@@ -129,7 +129,7 @@ class PinnedShots(QScrollArea):
         """Number and classes of each; while a shot is read a second time only the number."""
         session = self.session
         for shot, name in zip(self.shots, self._names, strict=True):
-            labels, taxonomy = session.labelling.labels(shot.row), session.labels.taxonomy
+            labels, taxonomy = session.labelling.shown_labels(shot.row), session.labels.taxonomy
             own = taxonomy.in_words(labels & ~taxonomy.implied(labels))
             known = session.labels.status[shot.row] & LABELLED
             hidden = session.repeats.hides(shot.row) or not known

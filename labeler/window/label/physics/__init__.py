@@ -1,1 +1,1 @@
-"""Physics."""
+"""Panes below the pattern: radial profile, polar unwrap, asymmetry, correlation map."""

@@ -12,7 +12,7 @@ from PyQt6.QtGui import QPainter, QPen, QPolygonF
 from labeler.window.label.pattern.levels import short
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown
-from labeler.window.label.status_line import significant
+from labeler.window.label.status_line import GAP, significant
 from labeler.window.widgets import theme
 from model.physics import profiles
 
@@ -20,7 +20,6 @@ LEFT, BOTTOM, TOP = 34, 15, 17
 """Points for the figures of the axes, and for the line of numbers above."""
 LOW = 64
 """Points of height below which the numbers stand in the plot, at the right, where it is dark."""
-GAP = "  ·  "
 DECADES = 5
 """No more than this below the brightest ring are shown."""
 
@@ -223,7 +222,7 @@ class ProfilePane(Pane):
             parts.append(f"{angle:.1f}°")
         q = profiles.transfer(np.array([radius]), geometry)
         if q is not None:
-            parts.append(f"q {significant(1e-9 * q[0], 2, 3)} nm⁻¹")
+            parts.append(f"q {significant(1e-9 * q[0], 3)} nm⁻¹")
         log = self._at(radius)
         return parts if log is None else [*parts, f"{10.0**log:,.3g} counts"]
 

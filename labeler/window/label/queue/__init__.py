@@ -1,1 +1,1 @@
-"""The list of shots beside the pattern: its head, filters, tiles and progress."""
+"""The list of shots beside the pattern: its head, filters and progress."""

@@ -111,15 +111,14 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
     view.setTabKeyNavigation(False)
     port = view.viewport()
     assert port is not None
-    port.setAutoFillBackground(
-        True
-    )  # then a step scrolls what is drawn instead of drawing it again
+    # then a step scrolls what is drawn instead of drawing it again
+    port.setAutoFillBackground(True)
     return view
 
 
 def spoken(session: Session, row: int) -> str:
     """A shot for a screen reader."""
-    names = session.labels.taxonomy.named(session.labelling.labels(row))
+    names = session.labels.taxonomy.named(session.labelling.shown_labels(row))
     status = session.labelling.shown(row)[1]
     words = [word for bit, word in ((FLAGGED, "flagged"), (SKIPPED, "skipped")) if status & bit]
     state = ", ".join(names) or ("no class" if status & LABELLED else "undecided")
@@ -208,7 +207,7 @@ class ShotDelegate(QStyledItemDelegate):
                 right -= sign + 4
         high = theme.grown(20)
         below = QRectF(where.left(), where.bottom() - high - 1, where.width(), high)
-        if decided and session.labelling.labels(row).any():
+        if decided and session.labelling.shown_labels(row).any():
             self._paint_classes(painter, below, row)
         else:
             painter.setPen(theme.colour("faint"))
@@ -235,7 +234,7 @@ class ShotDelegate(QStyledItemDelegate):
 
         Where not all have room, the last place says how many more there are.
         """
-        labels, taxonomy = self.session.labelling.labels(row), self.session.labels.taxonomy
+        labels, taxonomy = self.session.labelling.shown_labels(row), self.session.labels.taxonomy
         shown = taxonomy.present(labels & ~taxonomy.implied(labels))
         side, step = theme.grown(CHIP), theme.grown(CHIP_STEP)
         room = max(int((where.width() + step - side) // step), 1)

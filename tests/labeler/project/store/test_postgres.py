@@ -197,7 +197,7 @@ def test_a_project_on_a_server_is_made_labelled_and_opened_by_another(qapp, tmp_
     one.labelling.toggle(one.labels.taxonomy.index("Bent"))
     two.labelling.toggle(two.labels.taxonomy.index("Round"))
     one.other_windows.look()
-    assert one.labelling.labels()[one.labels.taxonomy.index("Bent")]
+    assert one.labelling.shown_labels()[one.labels.taxonomy.index("Bent")]
     assert [(p.name, p.labelled) for p in people.people(one.opened.project.store)][1] == ("Bob", 1)
     one.change_classes(classes.merge, "Bent", "Streak")
     two.other_windows.look()
