@@ -24,7 +24,7 @@ from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
 from model.heatmaps.geometry import ALARM
 from model.heatmaps.nothing_to_see import no_place
-from model.taxonomy.taxonomy import Labels
+from model.taxonomy.taxonomy import Labels, plain
 
 FILE = "faithfulness.json"
 NOT_YET = "Not measured yet in the form of heat that is chosen. Measure asks the network."
@@ -36,16 +36,17 @@ SHOTS = 12
 def kept(session: Session) -> dict[str, Any]:
     """What was measured of the run in use: class name -> numbers of the form in which its heat is
     shown; empty where nothing was."""
-    if session.opened is None or session.opened.project.current_run is None:
+    run = session.predictions.run
+    if run is None:
         return {}
-    path = session.predictions.run_folder / FILE
+    path = run.path.parent / FILE
     try:
         found = parsed_json(text_of(path), path)
-        taxonomy = session.labels.taxonomy
+        theirs = {plain(name): numbers for name, numbers in found["classes"].items()}
         ours = {
-            taxonomy.now(name): {"form": found["form"]} | numbers
-            for name, numbers in found["classes"].items()
-            if taxonomy.knows(name)
+            name: {"form": found["form"]} | theirs[called]
+            for kind, name in enumerate(session.labels.taxonomy.names)
+            if (called := plain(run.called(kind))) in theirs
         }
         return {n: numbers for n, numbers in ours.items() if numbers["form"] == form_of(session, n)}
     except (InputError, ValueError, KeyError, TypeError, AttributeError):

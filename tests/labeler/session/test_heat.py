@@ -311,6 +311,22 @@ def test_a_network_is_asked_for_a_class_by_its_name_of_today(desk):
         desk.reader.index("Streifen")
 
 
+def test_heat_of_a_renamed_class_is_not_that_of_a_new_one_of_its_name(desk):
+    now = Taxonomy.of_names(["Line", "Streak", "Bent"], ["Streak", "", ""])
+    answer = HeatServer(replace(desk.source, taxonomy=now)).answer(HeatRequest(2, "paper"))
+    before = desk.answer(HeatRequest(2, "paper"))
+    assert np.array_equal(answer.cells[0], before.cells[STREAK])
+    assert answer.says[0] == before.says[STREAK]
+    assert "never learnt" in answer.says[1]
+    assert not answer.cells[1].any()
+
+
+def test_a_class_that_was_taken_back_since_leaves_heat_of_the_others(desk):
+    now = Taxonomy.of_names(["Round", "Bent"])
+    answer = HeatServer(replace(desk.source, taxonomy=now)).answer(HeatRequest(2, "paper"))
+    assert np.array_equal(answer.cells[1], desk.answer(HeatRequest(2, "paper")).cells[BENT])
+
+
 def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(desk, monkeypatch):
     asked = []
     real = type(desk.explainer)._features
