@@ -79,7 +79,7 @@ class HeatChild(Worker[HeatSource, HeatRequest, HeatAnswer]):
     def _on_lost(self, request: HeatRequest | HeatSource) -> HeatAnswer | None:
         if isinstance(request, HeatSource):
             return None
-        words = "The process that computes heat ended."
+        words = "The process that computes heat ended. Show the heatmap again to start another one."
         return HeatAnswer(request, (words,) * len(self.source.taxonomy))
 
 

@@ -140,10 +140,16 @@ class Heat(SessionPart):
         self._announce()
 
     def _announce(self) -> None:
-        """Bring the map's pane where the heat lies there."""
+        """Bring the map's pane where the heat lies there; ask again for what failed."""
+        self.forget_failures()
         if self.on and self.reads_maps and not self.display.panes.correlation:
             self.display.change(correlation=True)
         self.heat_changed.emit()
+
+    def forget_failures(self) -> None:
+        """Ask again for heat whose shot or run could not be read, or whose process ended."""
+        for request in [r for r, answer in self._known.items() if answer.cells is None]:
+            del self._known[request]
 
     @property
     def reads_maps(self) -> bool:

@@ -145,6 +145,7 @@ class InspectView(Tab):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        self.session.heat.forget_failures()
         self.refresh()
 
     def refresh(self) -> None:

@@ -267,6 +267,23 @@ def test_a_class_that_was_renamed_is_still_the_one_that_nothing_makes(session):
     assert why.startswith("Leer is the lack of every feature")
 
 
+def test_heat_that_could_not_be_computed_is_asked_for_again_when_it_is_shown_again(session, qtbot):
+    session.display.change(form=FINE)
+    session.heat.show(STREAK)
+    assert session.heat.caption().endswith(ON_ITS_WAY)
+    request = session.heat._child.asked[0]
+    lost = HeatAnswer(request, ("The process that computes heat ended.",) * 11)
+    session.heat._child.on_answer(lost)
+    qtbot.waitUntil(lambda: "ended" in session.heat.caption())
+    assert len(session.heat._child.asked) == 1, "not by itself: a shot may end each process"
+    session.heat.toggle()
+    session.heat.toggle()
+    assert session.heat.caption().endswith(ON_ITS_WAY)
+    assert session.heat._child.asked == [request, request]
+    session.heat._child.answer(request)
+    qtbot.waitUntil(lambda: session.heat.on_pattern((40, 40)) is not None)
+
+
 def test_another_run_forgets_what_was_computed(session, qtbot):
     session.heat.of(Asked(0, STREAK, FINE), (8, 8))
     child = session.heat._child
