@@ -260,7 +260,11 @@ class Heat(SessionPart):
         """What the form of heat asks, and how well it did for the class."""
         form = self.form_of(asked)
         if asked.against is None:
-            well = self.truth.words(self.labels_of_classes[asked.kind], form)
+            name = self.labels_of_classes[asked.kind]
+            well, best = self.truth.words(name, form), self.truth.best(name)
+            if asked.form not in self.offered and best not in ("", *self.offered):
+                run = self.predictions.of_run.name
+                well += f" {HEAT_FORMS[best].title} did best, but the network of {run} is gone."
         else:
             well = "How well it does was not measured for a comparison of two classes."
             if asked.form in self.offered and asked.form != form:

@@ -137,8 +137,13 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
     assert session.heat.form_of(Asked(0, STREAK)) == FINE
     assert session.heat.form_of(Asked(0, ROUND)) == "paper"
     assert "70 % of this heat" in session.heat.about(Asked(0, STREAK, FINE))
+    assert "gone" not in session.heat.about(Asked(0, STREAK))
     (run / "model.safetensors").unlink()  # only what is stored can be shown
     assert session.heat.form_of(Asked(0, STREAK)) == "paper"
+    gone = "Directions shown alone did best, but the network of run 1 is gone."
+    assert session.heat.about(Asked(0, STREAK)).endswith(gone)
+    assert "gone" not in session.heat.about(Asked(0, STREAK, "paper"))
+    assert "gone" not in session.heat.about(Asked(0, ROUND))
 
 
 def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_named(session, qtbot):
