@@ -306,8 +306,8 @@ class Heat(SessionPart):
         name = self.labels_of_classes[asked.kind]
         if not run.readable[asked.row]:
             return UNREAD
-        if not run.known[asked.kind]:
-            return f"The network never learnt {name}."
+        if why := self.never_learnt(asked.kind):
+            return why
         likely = float(run.probabilities[asked.row, asked.kind])
         decided, even = bool(run.decided[asked.row, asked.kind]), self._is_even(asked.row)
         if why := nothing_to_see(name, likely, decided, even, self.require().taxonomy):
@@ -326,6 +326,11 @@ class Heat(SessionPart):
             return ON_ITS_WAY
         self._known.move_to_end(request)
         return answer.says[asked.kind]
+
+    def never_learnt(self, kind: int) -> str:
+        """That the run in use never learnt a class, in a sentence; else ''."""
+        name, run = self.labels_of_classes[kind], self.predictions.run
+        return "" if run is None or run.known[kind] else f"The network never learnt {name}."
 
     def _is_even(self, row: int) -> bool:
         """Whether a shot is the same everywhere; not before it was read."""

@@ -61,7 +61,8 @@ def form_of(session: Session, name: str) -> str:
 
 def in_words(session: Session, name: str) -> str:
     """The faithfulness of the heat of one class as a short sentence."""
-    if why := no_place(name, session.labels.taxonomy):
+    taxonomy = session.labels.taxonomy
+    if why := session.heat.never_learnt(taxonomy.index(name)) or no_place(name, taxonomy):
         return why
     found, form = kept(session).get(name), HEAT_FORMS[form_of(session, name)].short
     if found is None:

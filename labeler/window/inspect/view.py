@@ -238,7 +238,7 @@ class InspectView(Tab):
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
         if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
             return f"{of}: {why}"
-        if why := no_place(names[kind], self.session.labels.taxonomy):
+        if why := heat.never_learnt(kind) or no_place(names[kind], self.session.labels.taxonomy):
             return f"{of}: {why} {of_run}"
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"

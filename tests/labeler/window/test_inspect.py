@@ -585,6 +585,31 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     assert view.note.text().startswith("Empty: Empty is the lack of every feature")
 
 
+def test_a_class_that_the_run_never_learnt_is_neither_missed_nor_improbable(shown):
+    session, view = shown()
+    kind = session.labels.taxonomy.index("Round")
+    session.predictions.of_run.known[kind] = False
+    session.predictions.of_run.probabilities[:, kind] = 0
+    session.predictions.of_run.decided[:, kind] = False
+    view.show_shot_page()
+    place = [tile.kind for tile in tiles(view.shot.tiles)].index(kind)
+    assert view.shot.tiles.delegate.words(tiles(view.shot.tiles)[place])[0].endswith("never learnt")
+    assert "model" not in spoken(session, Tile(0, kind))
+    assert "model" in spoken(session, Tile(0, kind + 1))
+    view.show_gallery(kind)
+    for place in (0, 1, 2, 3, 4):
+        view.gallery.buttons.button(place).click()
+        assert view.gallery.rows == []
+        assert view.gallery.empty.title.text() == "The network never learnt Round."
+    assert view.gallery.buttons.button(2).text() == "Missed"
+    assert view.gallery.faith.text() == "The network never learnt Round."
+    assert view.note.text().startswith("Round: The network never learnt Round.")
+    view.gallery.buttons.button(5).click()
+    assert view.gallery.rows, "what people said is there"
+    words, wrong = view.gallery.tiles.delegate.words(tiles(view.gallery.tiles)[0])
+    assert (words, wrong) == ("labelled · never learnt", False)
+
+
 def forms_of(arguments):
     return [word for before, word in pairwise(arguments) if before == "--form"]
 
