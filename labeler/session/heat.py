@@ -24,10 +24,11 @@ from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.heatmaps.geometry import detector, enlarge, is_even
 from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, table_of
+from model.heatmaps.truth_table import NO_MORE_SHORT, TESTED, TruthTable, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
+from model.taxonomy.taxonomy import place_among
 
 KEPT = 1000
 """This many answers of the child are kept, some 20 kB each."""
@@ -105,6 +106,16 @@ class Heat(SessionPart):
         if run is not None:
             taxonomy = self.require().taxonomy
             self.truth = table_of(run.path.parent, shipped_network(), taxonomy)
+
+    @property
+    def can_be_tested(self) -> bool:
+        """Whether the simulator knows what makes a class of the run in use, see `TESTED`; of
+        correlation maps it knows no place."""
+        run, taxonomy = self.predictions.run, self.require().taxonomy
+        if run is None or self.reads_maps:
+            return False
+        learnt = (name for name, known in zip(taxonomy.names, run.known, strict=True) if known)
+        return any(place_among(TESTED, name, taxonomy) >= 0 for name in learnt)
 
     def _let_go(self) -> None:
         if self._child is not None:

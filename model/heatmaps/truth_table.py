@@ -26,6 +26,11 @@ PLACE = {
     "difference": "of {name}{whose}, this heat finds the place with AUC {score}",
 }
 """Question of the benchmark -> what a form's numbers mean."""
+TESTED = (
+    "Streak", "Bent", "Newton Rings", "Double Rings", "Layered", "Asymmetric", "Elliptical",
+    "Round", "Prolate", "Spherical/Oblate",
+)  # fmt: skip
+"""Classes whose cause the simulator knows: those of `model.inspection.truth_cases.CAUSES`."""
 DESCRIPTION = "model.json"
 """In the folder of a run: what its network looks at."""
 NO_MORE = "no form of heat tells more of the network than of the shot."

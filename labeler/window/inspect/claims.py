@@ -29,6 +29,11 @@ from model.taxonomy.taxonomy import Labels, plain
 FILE = "faithfulness.json"
 NOT_YET = "Not measured yet in the form of heat that is chosen. Measure asks the network."
 OF_MAPS = "This network reads correlation maps: its heat has no place on the detector."
+TEST = (
+    "Where a feature is known: how much heat of every form lies on it? The form that does"
+    " best for a class is then shown by itself. Ten minutes or more, in the background."
+)
+NO_TEST = "The simulator knows no place on the detector that makes a class of this run."
 SHOTS = 12
 """Of a class, for an answer within a minute."""
 
@@ -137,10 +142,6 @@ class ClaimsPage(QWidget):
         row.addWidget(self.heat_title)
         row.addStretch(1)
         self.place = QPushButton("Test on simulated shots")
-        self.place.setToolTip(
-            "Where a feature is known: how much heat of every form lies on it? The form that does"
-            " best for a class is then shown by itself. Ten minutes or more, in the background."
-        )
         self.place.clicked.connect(self._simulate)
         row.addWidget(self.place)
         row.addWidget(self.measure)
@@ -193,7 +194,9 @@ class ClaimsPage(QWidget):
         self.no_faith.setVisible(not found)
         self.no_faith.setText(OF_MAPS if of_maps else NOT_YET)
         busy = self.short_job.is_running
-        self.place.setEnabled(not busy and not of_maps)
+        can_be_tested = self.session.heat.can_be_tested
+        self.place.setEnabled(not busy and can_be_tested)
+        self.place.setToolTip(TEST if can_be_tested else NO_TEST)
         self.measure.setEnabled(busy or not of_maps)
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
 

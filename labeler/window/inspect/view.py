@@ -43,6 +43,10 @@ UNTESTED = (
     "Which form does best for this run is not known:"
     " Rule check → Test on simulated shots finds out."
 )
+UNTESTABLE = (
+    "Which form does best for this run cannot be tested:"
+    " the simulator knows no cause of its classes."
+)
 TRAINED = "They come with each training."
 
 
@@ -248,7 +252,7 @@ class InspectView(Tab):
         if other in heat.offered and other != form:
             note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
         if not heat.truth.found and len(heat.offered) > 1 and asked.form not in heat.offered:
-            note += f" {UNTESTED}"
+            note += f" {UNTESTED if heat.can_be_tested else UNTESTABLE}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."

@@ -585,6 +585,21 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     assert view.note.text().startswith("Empty: Empty is the lack of every feature")
 
 
+def test_a_run_whose_classes_the_simulator_does_not_know_is_sent_to_no_test(shown, monkeypatch):
+    session, view = shown()
+    (session.predictions.run_folder / "model.safetensors").write_bytes(b"")  # more forms to choose
+    monkeypatch.setattr("labeler.session.heat.TESTED", ("streak",))
+    view.refresh()
+    assert "Test on simulated shots finds out" in view.note.text()
+    session.predictions.of_run.known[session.labels.taxonomy.index("Streak")] = False
+    view.refresh()
+    assert "cannot be tested: the simulator knows no cause of its classes" in view.note.text()
+    assert "finds out" not in view.note.text()
+    view.tabs.button(2).click()
+    assert not view.claims.place.isEnabled()
+    assert "knows no place" in view.claims.place.toolTip()
+
+
 def test_a_class_that_the_run_never_learnt_is_neither_missed_nor_improbable(shown):
     session, view = shown()
     kind = session.labels.taxonomy.index("Round")

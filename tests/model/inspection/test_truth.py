@@ -14,12 +14,12 @@ from model.errors import InputError
 from model.heatmaps import truth_table
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
-from model.heatmaps.truth_table import TruthTable, table_of
+from model.heatmaps.truth_table import TESTED, TruthTable, table_of
 from model.inspection import heat, truth
 from model.inspection.heat import Explainer, axes, sectors
 from model.inspection.occlusion import ring_medians
 from model.inspection.perturbed_shots import Reader
-from model.inspection.truth_cases import Case, cases, cause_of, why_no_cause
+from model.inspection.truth_cases import CAUSES, Case, cases, cause_of, why_no_cause
 from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -477,6 +477,10 @@ def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, stre
 def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
     assert "lack of every feature" in why_no_cause("empty")
     assert "no place" in why_no_cause("rhombic")
+
+
+def test_the_classes_that_can_be_tested_are_those_of_known_cause():
+    assert list(TESTED) == list(CAUSES)
 
 
 def test_a_run_that_was_trained_after_classes_were_renamed_is_tested_for_their_causes(
