@@ -140,13 +140,13 @@ class HeatServer:
         against = None if request.against is None else names[place[request.against]]
         targets = self.explainer.targets(names, against)
         found = self.explainer.cells(read, 0, targets, [request.form], self._said)[request.form]
+        nothing = self.explainer.nothing_to_see(read, 0, self.source.taxonomy)
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
             peak = float(found.values[theirs].max())
             none = "" if peak > 0 else HEAT_FORMS[request.form].none
-            nothing = self.explainer.nothing_to_see(read, 0, theirs, self.source.taxonomy)
-            says[ours] = nothing or none
+            says[ours] = nothing[theirs] or none
             if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
         field, box = self.reader.placed(read.seen[0], found.box)

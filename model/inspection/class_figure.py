@@ -167,7 +167,7 @@ def _shot(
     row, reader = int(read.rows[place]), explainer.reader
     ((_, counts, mask),) = table.iter_shots([row])
     target = explainer.targets([reader.names[kind]])
-    why = explainer.nothing_to_see(read, place, kind, table.taxonomy)
+    why = explainer.nothing_to_see(read, place, table.taxonomy)[kind]
     heat, instead = None, ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]

@@ -186,8 +186,8 @@ class Gallery(QWidget):
             if button is not None:
                 numbered = choice == "labelled" or not (never or choice == "unsure")
                 button.setText(f"{text} {len(rows[choice]):,}" if numbered else text)
-        tells = self.choice == "labelled" or not never
-        shown = rows[self.choice][: MOST if tells else 0]
+        has_answer = self.choice == "labelled" or not never
+        shown = rows[self.choice][: MOST if has_answer else 0]
         self.content.setCurrentIndex(0 if len(shown) else 1)
         self._explain(session.labels.taxonomy.classes[kind])
         if len(shown):
@@ -203,7 +203,7 @@ class Gallery(QWidget):
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
             name = session.labels.taxonomy.names[kind]
-            self.empty.say(nothing.format(name) if tells else never, "")
+            self.empty.say(nothing.format(name) if has_answer else never, "")
 
     def _explain(self, kind: Class) -> None:
         self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""
