@@ -79,7 +79,7 @@ class HeatChild(Worker[HeatSource, HeatRequest, HeatAnswer]):
     def _on_lost(self, request: HeatRequest | HeatSource) -> HeatAnswer | None:
         if isinstance(request, HeatSource):
             return None
-        words = "The process that computes heat ended."
+        words = "The process that computes heat ended. Show the heatmap again to start another one."
         return HeatAnswer(request, (words,) * len(self.source.taxonomy))
 
 
@@ -121,7 +121,8 @@ class HeatServer:
         self.source = source
         self.reader = Reader(source.run, few=True)
         self.explainer = Explainer(self.reader)
-        self._ours = source.taxonomy.columns(self.reader.names, source.run)
+        self._place = source.taxonomy.places_in(self.reader.names)
+        """(C,) which class of the network each class is; -1 for one that it never learnt."""
         self._scales = self.reader.about.preprocessing.scales_of(source.table)
         self._row = -1
         self._read: ReadShots | None = None
@@ -130,7 +131,7 @@ class HeatServer:
     def answer(self, request: HeatRequest) -> HeatAnswer:
         """InputError for a shot that cannot be read and for what no network can be asked."""
         names, classes = self.reader.names, len(self.source.taxonomy)
-        place = {int(ours): theirs for theirs, ours in enumerate(self._ours)}
+        place = {ours: theirs for ours, theirs in enumerate(self._place.tolist()) if theirs >= 0}
         never = "The network never learnt this class."
         if request.against is not None and request.against not in place:
             raise InputError("The network never learnt the class to compare with.")
@@ -138,13 +139,13 @@ class HeatServer:
         against = None if request.against is None else names[place[request.against]]
         targets = self.explainer.targets(names, against)
         found = self.explainer.cells(read, 0, targets, [request.form], self._said)[request.form]
+        nothing = self.explainer.nothing_to_see(read, 0, self.source.taxonomy)
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
             peak = float(found.values[theirs].max())
             none = "" if peak > 0 else HEAT_FORMS[request.form].none
-            nothing = self.explainer.nothing_to_see(read, 0, theirs, self.source.taxonomy)
-            says[ours] = nothing or none
+            says[ours] = nothing[theirs] or none
             if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
         field, box = self.reader.placed(read.seen[0], found.box)

@@ -29,7 +29,7 @@ from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import as_text, names_of_form, open_predictions
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
+from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy, plain
 
 __all__ = ["Choice", "RunPredictions", "Stage"]
 
@@ -93,15 +93,15 @@ class RunPredictions(Predictions):
     def _read_answers(self, file: h5py.File) -> None:
         """Probabilities, thresholds and decisions, from the file's classes to the taxonomy's."""
         names = [as_text(name) for name in file.attrs["class_names"]]
-        theirs = [k for k, name in enumerate(names) if self.taxonomy.knows(name)]
-        ours = self.taxonomy.columns([names[k] for k in theirs] or names, self.path)
+        self._names = names
         n, c = len(file["probabilities"]), len(self.taxonomy)
-        self._column = np.full(c, -1)
+        self._column = self.taxonomy.places_in(names)
         """(C,) which column of the file is a class; -1 for one that the run never learnt."""
-        self._column[ours] = theirs
         self.known: Flags = self._column >= 0
-        gone = len(names) - len(theirs)  # a class that was added, learnt and taken back
-        self._check(file["probabilities"], len(names), len(set(ours.tolist())) + gone)
+        ours, theirs = np.flatnonzero(self.known), self._column[self.known]
+        if not len(ours):
+            self.taxonomy.columns(names, self.path)  # refuses foreign classes
+        self._check(file["probabilities"], len(names), len(set(map(plain, names))))
         self.readable: Flags = np.ones(n, bool)
         if "readable" in file:
             self.readable = np.asarray(file["readable"][()], bool)
@@ -175,7 +175,7 @@ class RunPredictions(Predictions):
             raise ValueError(f"probabilities of shape {written.shape} for {different} classes")
 
     def _take(
-        self, file: h5py.File, ours: npt.NDArray[np.int64], theirs: list[int], rows: slice
+        self, file: h5py.File, ours: npt.NDArray[np.intp], theirs: npt.NDArray[np.intp], rows: slice
     ) -> None:
         """Read probabilities and decisions of some rows, columns `theirs` of the file, to the
         taxonomy's columns `ours`."""
@@ -218,6 +218,11 @@ class RunPredictions(Predictions):
         heat, scales = self._maps.get(form) or self._maps[FORMS[0]]
         scale = 1 if scales is None else scales.of(row)[column]
         return np.asarray(heat.of(row)[column], np.float32) * np.float32(scale)
+
+    def called(self, class_index: int) -> str:
+        """What the run calls a class; '' for one that it never learnt."""
+        column = self._column[class_index]
+        return self._names[column] if column >= 0 else ""
 
     @property
     def trouble(self) -> str:

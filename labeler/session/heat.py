@@ -24,10 +24,11 @@ from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.heatmaps.geometry import detector, enlarge, is_even
 from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, table_of
+from model.heatmaps.truth_table import NO_MORE_SHORT, TESTED, TruthTable, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
+from model.taxonomy.taxonomy import place_among
 
 KEPT = 1000
 """This many answers of the child are kept, some 20 kB each."""
@@ -106,6 +107,16 @@ class Heat(SessionPart):
             taxonomy = self.require().taxonomy
             self.truth = table_of(run.path.parent, shipped_network(), taxonomy)
 
+    @property
+    def can_be_tested(self) -> bool:
+        """Whether the simulator knows what makes a class of the run in use, see `TESTED`; of
+        correlation maps it knows no place."""
+        run, taxonomy = self.predictions.run, self.require().taxonomy
+        if run is None or self.reads_maps:
+            return False
+        learnt = (name for name, known in zip(taxonomy.names, run.known, strict=True) if known)
+        return any(place_among(TESTED, name, taxonomy) >= 0 for name in learnt)
+
     def _let_go(self) -> None:
         if self._child is not None:
             self._child.close()
@@ -140,10 +151,16 @@ class Heat(SessionPart):
         self._announce()
 
     def _announce(self) -> None:
-        """Bring the map's pane where the heat lies there."""
+        """Bring the map's pane where the heat lies there; ask again for what failed."""
+        self.forget_failures()
         if self.on and self.reads_maps and not self.display.panes.correlation:
             self.display.change(correlation=True)
         self.heat_changed.emit()
+
+    def forget_failures(self) -> None:
+        """Ask again for heat whose shot or run could not be read, or whose process ended."""
+        for request in [r for r, answer in self._known.items() if answer.cells is None]:
+            del self._known[request]
 
     @property
     def reads_maps(self) -> bool:
@@ -254,7 +271,11 @@ class Heat(SessionPart):
         """What the form of heat asks, and how well it did for the class."""
         form = self.form_of(asked)
         if asked.against is None:
-            well = self.truth.words(self.labels_of_classes[asked.kind], form)
+            name = self.labels_of_classes[asked.kind]
+            well, best = self.truth.words(name, form), self.truth.best(name)
+            if asked.form not in self.offered and best not in ("", *self.offered):
+                run = self.predictions.of_run.name
+                well += f" {HEAT_FORMS[best].title} did best, but the network of {run} is gone."
         else:
             well = "How well it does was not measured for a comparison of two classes."
             if asked.form in self.offered and asked.form != form:
@@ -296,8 +317,8 @@ class Heat(SessionPart):
         name = self.labels_of_classes[asked.kind]
         if not run.readable[asked.row]:
             return UNREAD
-        if not run.known[asked.kind]:
-            return f"The network never learnt {name}."
+        if why := self.never_learnt(asked.kind):
+            return why
         likely = float(run.probabilities[asked.row, asked.kind])
         decided, even = bool(run.decided[asked.row, asked.kind]), self._is_even(asked.row)
         if why := nothing_to_see(name, likely, decided, even, self.require().taxonomy):
@@ -316,6 +337,11 @@ class Heat(SessionPart):
             return ON_ITS_WAY
         self._known.move_to_end(request)
         return answer.says[asked.kind]
+
+    def never_learnt(self, kind: int) -> str:
+        """That the run in use never learnt a class, in a sentence; else ''."""
+        name, run = self.labels_of_classes[kind], self.predictions.run
+        return "" if run is None or run.known[kind] else f"The network never learnt {name}."
 
     def _is_even(self, row: int) -> bool:
         """Whether a shot is the same everywhere; not before it was read."""

@@ -26,6 +26,11 @@ PLACE = {
     "difference": "of {name}{whose}, this heat finds the place with AUC {score}",
 }
 """Question of the benchmark -> what a form's numbers mean."""
+TESTED = (
+    "Streak", "Bent", "Newton Rings", "Double Rings", "Layered", "Asymmetric", "Elliptical",
+    "Round", "Prolate", "Spherical/Oblate",
+)  # fmt: skip
+"""Classes whose cause the simulator knows: those of `model.inspection.truth_cases.CAUSES`."""
 DESCRIPTION = "model.json"
 """In the folder of a run: what its network looks at."""
 NO_MORE = "no form of heat tells more of the network than of the shot."
@@ -89,15 +94,18 @@ class TruthTable:
 
     def _said_of(self, name: str) -> str:
         """The sentence on a class that has no form that did best, without its name; else ''."""
+        return self._unseen.get(self._spelt(name), "")
+
+    @property
+    def _unseen(self) -> dict[str, str]:
         parted = [str(sentence).rpartition(": ") for sentence in self.found.get("unseen", ())]
-        place = place_among([of for of, *_ in parted], name, *self.taxonomies)
-        return parted[place][-1] if place >= 0 else ""
+        return {of: said for of, _, said in parted}
 
     def _spelt(self, name: str) -> str:
-        """A class as the table spells it."""
-        known = (*self.found.get("classes", ()), *self.found.get("best", ()))
+        """A class as the table spells it; '' for one that is not in it."""
+        known = (*self.found.get("classes", ()), *self.found.get("best", ()), *self._unseen)
         place = place_among(known, name, *self.taxonomies)
-        return known[place] if place >= 0 else name
+        return known[place] if place >= 0 else ""
 
 
 def _said(question: str, measured: dict[str, Any], form: str) -> str:

@@ -82,8 +82,9 @@ def draw(
     wanted = (
         some_rows(table, LOOKED_AT, request.seed) if rows is None else np.asarray(rows, np.int64)
     )
-    if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(table)):
-        raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
+    if len(foreign := wanted[(wanted < 0) | (wanted >= len(table))]):
+        what = ", ".join(str(row + 1) for row in foreign)
+        raise InputError(f"there is no shot {what}", mend=f"Give 1 to {len(table)}.")
     read = reader.read(table, wanted, named=rows is not None)
     explainer = Explainer(reader)
     truth = truth or TruthTable()
@@ -166,7 +167,7 @@ def _shot(
     row, reader = int(read.rows[place]), explainer.reader
     ((_, counts, mask),) = table.iter_shots([row])
     target = explainer.targets([reader.names[kind]])
-    why = explainer.nothing_to_see(read, place, kind, table.taxonomy)
+    why = explainer.nothing_to_see(read, place, table.taxonomy)[kind]
     heat, instead = None, ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]

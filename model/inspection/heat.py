@@ -142,16 +142,19 @@ class Explainer:
         }
 
     def nothing_to_see(
-        self, read: ReadShots, shot: int, kind: int, taxonomy: Taxonomy | None = None
-    ) -> str:
-        """Why heat of a class on a shot would be noise; empty where it would not. taxonomy: in
-        which the class may have another name, as in the run itself."""
+        self, read: ReadShots, shot: int, taxonomy: Taxonomy | None = None
+    ) -> tuple[str, ...]:
+        """For each class of the network, why its heat on a shot would be noise; empty where it
+        would not. taxonomy: in which classes may have another name, as in the run itself."""
+        about, names = self.reader.about, self.reader.names
         if not np.isfinite(read.logits[shot]).all():
-            return UNREAD
-        said = float(self.reader.about.probabilities(read.logits[shot : shot + 1])[0, kind])
+            return (UNREAD,) * len(names)
         even = is_even(read.squares[shot], read.good[shot])
-        name, decided = self.reader.names[kind], bool(read.decided[shot, kind])
-        return nothing_to_see(name, said, decided, even, self.reader.about.taxonomy, taxonomy)
+        said = about.probabilities(read.logits[shot : shot + 1])[0].tolist()
+        return tuple(
+            nothing_to_see(name, likely, decided, even, about.taxonomy, taxonomy)
+            for name, likely, decided in zip(names, said, read.decided[shot].tolist(), strict=True)
+        )
 
     # -- forms -------------------------------------------------------------------------------------
 

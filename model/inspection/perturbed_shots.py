@@ -97,7 +97,7 @@ class Reader:
     def index(self, name: str, taxonomy: Taxonomy | None = None) -> int:
         """Position of a class, whatever its spelling; InputError for one that the network does not
         know. taxonomy: in which it may have another name, as in the run itself."""
-        place = place_among(self.names, name, self.about.taxonomy, taxonomy)
+        place = place_among(self.names, name, taxonomy, self.about.taxonomy)
         if place < 0:
             mend = f"It knows {', '.join(self.names)}."
             raise InputError(f"the network has no class {name!r}", mend=mend)

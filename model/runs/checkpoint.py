@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,7 @@ class Checkpoint:
         """Name of the network."""
         return self.recipe.network
 
-    @property
+    @cached_property
     def taxonomy(self) -> Taxonomy:
         """The classes, with their earlier names and without rules."""
         return Taxonomy.of_names(self.class_names, self.earlier_names)

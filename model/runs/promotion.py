@@ -244,9 +244,9 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     except (OSError, KeyError) as error:
         what = f"is not a file of predictions ({error})"
         raise InputError(what, file=path, mend="Predict again with that run.") from error
-    known = [k for k, name in enumerate(names) if taxonomy.knows(name)]
+    column = taxonomy.places_in(names)
+    known = column >= 0
     found = np.zeros((n, len(taxonomy)), bool)
-    ours = taxonomy.columns([names[k] for k in known])
-    found[: len(decided), ours] = decided[:, known]
+    found[: len(decided), known] = decided[:, column[known]]
     # shots that were added since have no prediction
     return Answers(found, np.pad(readable, (0, n - len(decided))))

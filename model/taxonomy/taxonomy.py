@@ -7,7 +7,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -499,6 +499,31 @@ class Taxonomy:
         is no such class."""
         return self.names[self._places[plain(name)]] if self.knows(name) else name
 
+    def places_in(self, names: Sequence[str]) -> npt.NDArray[np.intp]:
+        """(C,) place of each class among those of a network, -1 where it is not among them.
+
+        Each name goes to one class: to one that had it earlier and has no later name there, for the
+        network was trained then; else to the one that has it now.
+        """
+        place = {plain(n): i for i, n in reversed(list(enumerate(names)))}
+        calls = [[plain(n) for n in (*c.was.split(";"), c.name) if n] for c in self.classes]
+        left = [[call for call in each if call in place] for each in calls]
+        holder: dict[str, int] = {}
+        waiting = list(reversed(range(len(self))))
+        while waiting:
+            mine = waiting.pop()
+            while left[mine]:
+                call = left[mine].pop()
+                other = holder.get(call, mine)
+                holder[call] = min(mine, other, key=lambda c: (calls[c][-1] == call, c))
+                if holder[call] == mine:
+                    waiting += [other] * (other != mine)
+                    break
+        found = np.full(len(self), -1, np.intp)
+        for call, mine in holder.items():
+            found[mine] = place[call]
+        return found
+
     def columns(self, names: Sequence[str], file: Path | str | None = None) -> npt.NDArray[np.intp]:
         """Positions here of class names found elsewhere, matched without case, '-' and '_'.
 
@@ -519,11 +544,18 @@ class Taxonomy:
 def place_among(names: Sequence[str], name: str, *taxonomies: Taxonomy | None) -> int:
     """Place of a class among names, whatever its spelling; -1 where it is not among them.
 
-    taxonomies: each may know it by another name; the first that finds it counts.
+    taxonomies: each may know it by another name; the first that finds it counts. Names by which one
+    of them knows another class are not its own, though they be spelt alike.
     """
-    ways: list[Callable[[str], str]] = [str, *(t.now for t in taxonomies if t is not None)]
-    places = (i for now in ways for i, n in enumerate(names) if plain(now(n)) == plain(now(name)))
-    return next(places, -1)
+    others: set[str] = set()
+    for taxonomy in (t for t in taxonomies if t is not None):
+        found = taxonomy.places_in(names)
+        place = int(found[taxonomy.index(taxonomy.now(name))]) if taxonomy.knows(name) else -1
+        if place >= 0 and plain(names[place]) not in others:
+            return place
+        others |= {plain(names[i]) for i in found if i >= 0}
+    spelt = [plain(n) for n in names]
+    return spelt.index(plain(name)) if plain(name) in {*spelt} - others else -1
 
 
 @lru_cache(maxsize=4096)

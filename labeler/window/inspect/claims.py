@@ -24,11 +24,16 @@ from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
 from model.heatmaps.geometry import ALARM
 from model.heatmaps.nothing_to_see import no_place
-from model.taxonomy.taxonomy import Labels
+from model.taxonomy.taxonomy import Labels, plain
 
 FILE = "faithfulness.json"
 NOT_YET = "Not measured yet in the form of heat that is chosen. Measure asks the network."
 OF_MAPS = "This network reads correlation maps: its heat has no place on the detector."
+TEST = (
+    "Where a feature is known: how much heat of every form lies on it? The form that does"
+    " best for a class is then shown by itself. Ten minutes or more, in the background."
+)
+NO_TEST = "The simulator knows no place on the detector that makes a class of this run."
 SHOTS = 12
 """Of a class, for an answer within a minute."""
 
@@ -36,16 +41,17 @@ SHOTS = 12
 def kept(session: Session) -> dict[str, Any]:
     """What was measured of the run in use: class name -> numbers of the form in which its heat is
     shown; empty where nothing was."""
-    if session.opened is None or session.opened.project.current_run is None:
+    run = session.predictions.run
+    if run is None:
         return {}
-    path = session.predictions.run_folder / FILE
+    path = run.path.parent / FILE
     try:
         found = parsed_json(text_of(path), path)
-        taxonomy = session.labels.taxonomy
+        theirs = {plain(name): numbers for name, numbers in found["classes"].items()}
         ours = {
-            taxonomy.now(name): {"form": found["form"]} | numbers
-            for name, numbers in found["classes"].items()
-            if taxonomy.knows(name)
+            name: {"form": found["form"]} | theirs[called]
+            for kind, name in enumerate(session.labels.taxonomy.names)
+            if (called := plain(run.called(kind))) in theirs
         }
         return {n: numbers for n, numbers in ours.items() if numbers["form"] == form_of(session, n)}
     except (InputError, ValueError, KeyError, TypeError, AttributeError):
@@ -60,7 +66,8 @@ def form_of(session: Session, name: str) -> str:
 
 def in_words(session: Session, name: str) -> str:
     """The faithfulness of the heat of one class as a short sentence."""
-    if why := no_place(name, session.labels.taxonomy):
+    taxonomy = session.labels.taxonomy
+    if why := session.heat.never_learnt(taxonomy.index(name)) or no_place(name, taxonomy):
         return why
     found, form = kept(session).get(name), HEAT_FORMS[form_of(session, name)].short
     if found is None:
@@ -135,10 +142,6 @@ class ClaimsPage(QWidget):
         row.addWidget(self.heat_title)
         row.addStretch(1)
         self.place = QPushButton("Test on simulated shots")
-        self.place.setToolTip(
-            "Where a feature is known: how much heat of every form lies on it? The form that does"
-            " best for a class is then shown by itself. Ten minutes or more, in the background."
-        )
         self.place.clicked.connect(self._simulate)
         row.addWidget(self.place)
         row.addWidget(self.measure)
@@ -191,7 +194,9 @@ class ClaimsPage(QWidget):
         self.no_faith.setVisible(not found)
         self.no_faith.setText(OF_MAPS if of_maps else NOT_YET)
         busy = self.short_job.is_running
-        self.place.setEnabled(not busy and not of_maps)
+        can_be_tested = self.session.heat.can_be_tested
+        self.place.setEnabled(not busy and can_be_tested)
+        self.place.setToolTip(TEST if can_be_tested else NO_TEST)
         self.measure.setEnabled(busy or not of_maps)
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
 

@@ -180,11 +180,14 @@ class Gallery(QWidget):
             choice: session.predictions.run.gallery(kind, choice, session.labels.present, status)
             for choice, *_ in CHOICES
         }
+        never = session.heat.never_learnt(kind)
         for i, (choice, text, *_) in enumerate(CHOICES):
             button = self.buttons.button(i)
             if button is not None:
-                button.setText(text if choice == "unsure" else f"{text} {len(rows[choice]):,}")
-        shown = rows[self.choice][:MOST]
+                numbered = choice == "labelled" or not (never or choice == "unsure")
+                button.setText(f"{text} {len(rows[choice]):,}" if numbered else text)
+        has_answer = self.choice == "labelled" or not never
+        shown = rows[self.choice][: MOST if has_answer else 0]
         self.content.setCurrentIndex(0 if len(shown) else 1)
         self._explain(session.labels.taxonomy.classes[kind])
         if len(shown):
@@ -199,7 +202,8 @@ class Gallery(QWidget):
             self.tiles.show_tiles(tiles, side)
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
-            self.empty.say(nothing.format(session.labels.taxonomy.names[kind]), "")
+            name = session.labels.taxonomy.names[kind]
+            self.empty.say(nothing.format(name) if has_answer else never, "")
 
     def _explain(self, kind: Class) -> None:
         self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""

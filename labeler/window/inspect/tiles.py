@@ -138,10 +138,9 @@ def spoken(session: Session, tile: Tile) -> str:
     if tile.kind == PLAIN:
         return f"shot {tile.row + 1}"
     name, likely = session.labels.taxonomy.names[tile.kind], ""
-    if session.predictions.run is not None and tile.row < len(session.predictions.run):
-        likely = (
-            f", model {share(float(session.predictions.run.probabilities[tile.row, tile.kind]))}"
-        )
+    run = session.predictions.run
+    if run is not None and tile.row < len(run) and run.known[tile.kind]:
+        likely = f", model {share(float(run.probabilities[tile.row, tile.kind]))}"
     return f"shot {tile.row + 1}, {name}{likely}, {standing(session, tile.row, tile.kind)}"
 
 
@@ -351,7 +350,8 @@ class TileDelegate(QStyledItemDelegate):
         painter.drawText(left, int(middle), text)
         painter.setFont(theme.numbers(points))
         painter.setPen(theme.colour("strong" if likely else "muted"))
-        painter.drawText(line, int(middle | right), share(said))
+        number = share(said) if predictions.known[tile.kind] else "–"
+        painter.drawText(line, int(middle | right), number)
         painter.setFont(theme.font(points * 0.92))
         self._paint_standing(painter, second, tile, likely)
 
@@ -387,7 +387,10 @@ class TileDelegate(QStyledItemDelegate):
         heat, request = self.session.heat, asked(self.session, tile)
         likely = bool(self.session.predictions.of_run.likely()[tile.row, tile.kind])
         word = standing(self.session, tile.row, tile.kind)
-        wrong = (word == "labelled") != likely and word != "undecided"
+        known = not heat.never_learnt(tile.kind)
+        wrong = known and (word == "labelled") != likely and word != "undecided"
+        if not known:
+            return f"{word}{PART}never learnt", False
         if wrong:
             word = "missed" if word == "labelled" else "false alarm"
         if why := heat.why_none(request):

@@ -43,6 +43,10 @@ UNTESTED = (
     "Which form does best for this run is not known:"
     " Rule check → Test on simulated shots finds out."
 )
+UNTESTABLE = (
+    "Which form does best for this run cannot be tested:"
+    " the simulator knows no cause of its classes."
+)
 TRAINED = "They come with each training."
 
 
@@ -145,6 +149,7 @@ class InspectView(Tab):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        self.session.heat.forget_failures()
         self.refresh()
 
     def refresh(self) -> None:
@@ -237,7 +242,7 @@ class InspectView(Tab):
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
         if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
             return f"{of}: {why}"
-        if why := no_place(names[kind], self.session.labels.taxonomy):
+        if why := heat.never_learnt(kind) or no_place(names[kind], self.session.labels.taxonomy):
             return f"{of}: {why} {of_run}"
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
@@ -247,7 +252,7 @@ class InspectView(Tab):
         if other in heat.offered and other != form:
             note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
         if not heat.truth.found and len(heat.offered) > 1 and asked.form not in heat.offered:
-            note += f" {UNTESTED}"
+            note += f" {UNTESTED if heat.can_be_tested else UNTESTABLE}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."

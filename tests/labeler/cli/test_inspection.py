@@ -91,6 +91,14 @@ def test_a_shot_for_a_figure_that_is_no_number_is_named(trained, tmp_path, capsy
     assert not out.exists()
 
 
+def test_shots_for_a_figure_that_there_are_not_are_named(trained, tmp_path, capsys, qapp):
+    out = tmp_path / "a.png"
+    status, said = call(capsys, "figure", trained[0], "--shots", "3,999999,0,4", "--out", out)
+    assert status == 1
+    assert "there is no shot 999999, 0. Give 1 to " in said.err
+    assert not out.exists()
+
+
 def test_a_figure_of_a_class_that_there_is_not_is_refused_in_words(trained, tmp_path, capsys, qapp):
     out = tmp_path / "none.png"
     status, said = call(capsys, "figure", trained[0], "--class", "Doughnut", "--out", out)

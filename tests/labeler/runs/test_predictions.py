@@ -70,6 +70,24 @@ def test_predictions_whose_parts_lie_in_another_file_are_refused_unread(made, tm
         compare_files(path, path, np.ones((2, 11), bool), np.arange(2), HELIUM)
 
 
+def test_predictions_of_a_renamed_class_are_not_those_of_a_new_one_of_its_name(made, tmp_path):
+    path = made(shots(["Streak"], ["Round"])).path
+    names = [name if name != "Streak" else "Line" for name in HELIUM.names]
+    was = [name if name == "Streak" else "" for name in HELIUM.names]
+    now = Taxonomy.of_names([*names, "Streak"], [*was, ""])
+    found = RunPredictions.open(path, now, 2)
+    assert found.probabilities[:, now.index("Line")].tolist() == pytest.approx([0.9, 0.1])
+    assert not found.known[now.index("Streak")]
+    assert not found.probabilities[:, now.index("Streak")].any()
+    assert found.called(now.index("Line")) == "Streak"
+    assert found.called(now.index("Streak")) == ""
+    labels = np.zeros((2, 12), bool)
+    labels[:, now.index("Line")] = [True, False]
+    said = compare_files(path, path, labels, np.arange(2), now)
+    (change,) = said.classes
+    assert (change.index, change.new) == (now.index("Line"), 1)
+
+
 def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
     rng = np.random.default_rng(5)
     probabilities = rng.random((6, 11))

@@ -137,8 +137,13 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
     assert session.heat.form_of(Asked(0, STREAK)) == FINE
     assert session.heat.form_of(Asked(0, ROUND)) == "paper"
     assert "70 % of this heat" in session.heat.about(Asked(0, STREAK, FINE))
+    assert "gone" not in session.heat.about(Asked(0, STREAK))
     (run / "model.safetensors").unlink()  # only what is stored can be shown
     assert session.heat.form_of(Asked(0, STREAK)) == "paper"
+    gone = "Directions shown alone did best, but the network of run 1 is gone."
+    assert session.heat.about(Asked(0, STREAK)).endswith(gone)
+    assert "gone" not in session.heat.about(Asked(0, STREAK, "paper"))
+    assert "gone" not in session.heat.about(Asked(0, ROUND))
 
 
 def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_named(session, qtbot):
@@ -267,6 +272,23 @@ def test_a_class_that_was_renamed_is_still_the_one_that_nothing_makes(session):
     assert why.startswith("Leer is the lack of every feature")
 
 
+def test_heat_that_could_not_be_computed_is_asked_for_again_when_it_is_shown_again(session, qtbot):
+    session.display.change(form=FINE)
+    session.heat.show(STREAK)
+    assert session.heat.caption().endswith(ON_ITS_WAY)
+    request = session.heat._child.asked[0]
+    lost = HeatAnswer(request, ("The process that computes heat ended.",) * 11)
+    session.heat._child.on_answer(lost)
+    qtbot.waitUntil(lambda: "ended" in session.heat.caption())
+    assert len(session.heat._child.asked) == 1, "not by itself: a shot may end each process"
+    session.heat.toggle()
+    session.heat.toggle()
+    assert session.heat.caption().endswith(ON_ITS_WAY)
+    assert session.heat._child.asked == [request, request]
+    session.heat._child.answer(request)
+    qtbot.waitUntil(lambda: session.heat.on_pattern((40, 40)) is not None)
+
+
 def test_another_run_forgets_what_was_computed(session, qtbot):
     session.heat.of(Asked(0, STREAK, FINE), (8, 8))
     child = session.heat._child
@@ -309,6 +331,22 @@ def test_a_network_is_asked_for_a_class_by_its_name_of_today(desk):
     assert desk.reader.index("Streifen", taxonomy) == desk.reader.index("streak", taxonomy) == 0
     with pytest.raises(InputError, match="no class 'Streifen'"):
         desk.reader.index("Streifen")
+
+
+def test_heat_of_a_renamed_class_is_not_that_of_a_new_one_of_its_name(desk):
+    now = Taxonomy.of_names(["Line", "Streak", "Bent"], ["Streak", "", ""])
+    answer = HeatServer(replace(desk.source, taxonomy=now)).answer(HeatRequest(2, "paper"))
+    before = desk.answer(HeatRequest(2, "paper"))
+    assert np.array_equal(answer.cells[0], before.cells[STREAK])
+    assert answer.says[0] == before.says[STREAK]
+    assert "never learnt" in answer.says[1]
+    assert not answer.cells[1].any()
+
+
+def test_a_class_that_was_taken_back_since_leaves_heat_of_the_others(desk):
+    now = Taxonomy.of_names(["Round", "Bent"])
+    answer = HeatServer(replace(desk.source, taxonomy=now)).answer(HeatRequest(2, "paper"))
+    assert np.array_equal(answer.cells[1], desk.answer(HeatRequest(2, "paper")).cells[BENT])
 
 
 def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(desk, monkeypatch):

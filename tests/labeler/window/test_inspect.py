@@ -585,6 +585,46 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     assert view.note.text().startswith("Empty: Empty is the lack of every feature")
 
 
+def test_a_run_whose_classes_the_simulator_does_not_know_is_sent_to_no_test(shown, monkeypatch):
+    session, view = shown()
+    (session.predictions.run_folder / "model.safetensors").write_bytes(b"")  # more forms to choose
+    monkeypatch.setattr("labeler.session.heat.TESTED", ("streak",))
+    view.refresh()
+    assert "Test on simulated shots finds out" in view.note.text()
+    session.predictions.of_run.known[session.labels.taxonomy.index("Streak")] = False
+    view.refresh()
+    assert "cannot be tested: the simulator knows no cause of its classes" in view.note.text()
+    assert "finds out" not in view.note.text()
+    view.tabs.button(2).click()
+    assert not view.claims.place.isEnabled()
+    assert "knows no place" in view.claims.place.toolTip()
+
+
+def test_a_class_that_the_run_never_learnt_is_neither_missed_nor_improbable(shown):
+    session, view = shown()
+    kind = session.labels.taxonomy.index("Round")
+    session.predictions.of_run.known[kind] = False
+    session.predictions.of_run.probabilities[:, kind] = 0
+    session.predictions.of_run.decided[:, kind] = False
+    view.show_shot_page()
+    place = [tile.kind for tile in tiles(view.shot.tiles)].index(kind)
+    assert view.shot.tiles.delegate.words(tiles(view.shot.tiles)[place])[0].endswith("never learnt")
+    assert "model" not in spoken(session, Tile(0, kind))
+    assert "model" in spoken(session, Tile(0, kind + 1))
+    view.show_gallery(kind)
+    for place in (0, 1, 2, 3, 4):
+        view.gallery.buttons.button(place).click()
+        assert view.gallery.rows == []
+        assert view.gallery.empty.title.text() == "The network never learnt Round."
+    assert view.gallery.buttons.button(2).text() == "Missed"
+    assert view.gallery.faith.text() == "The network never learnt Round."
+    assert view.note.text().startswith("Round: The network never learnt Round.")
+    view.gallery.buttons.button(5).click()
+    assert view.gallery.rows, "what people said is there"
+    words, wrong = view.gallery.tiles.delegate.words(tiles(view.gallery.tiles)[0])
+    assert (words, wrong) == ("labelled · never learnt", False)
+
+
 def forms_of(arguments):
     return [word for before, word in pairwise(arguments) if before == "--form"]
 

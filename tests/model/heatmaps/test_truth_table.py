@@ -203,7 +203,26 @@ def test_a_class_is_found_in_the_table_by_what_it_is_called_now(tmp_path):
     assert not no_place("Streifen", RENAMED)
     assert no_place("Leer", None, RENAMED)
     again = Taxonomy("t", [Class("Leer", was="Empty"), Class("Empty")], [])
-    assert not no_place("Leer", again)
+    assert no_place("Leer", again)
+    assert not no_place("Empty", again), "the new class is another one"
+
+
+def test_a_class_that_takes_the_name_of_a_renamed_one_has_none_of_what_was_found_of_that(tmp_path):
+    taken = Taxonomy("t", [Class("Streifen", was="Streak"), Class("Streak")], [])
+    said = ["Streak: no form of heat tells more of the network than of the shot."]
+    for found in (FOUND, FOUND | {"best": {}, "unseen": said}):
+        table = table_of(put(tmp_path / "run", found), taxonomy=taken)
+        assert table.best("Streifen") == found["best"].get("Streak", "")
+        assert table.shows_only_shot("Streifen") == (not found["best"])
+        assert table.best("Streak") == ""
+        assert not table.shows_only_shot("Streak")
+        assert "was not measured" in table.words("Streak", "paper")
+    later = dict.fromkeys(("Streak", "Streifen"), FOUND["classes"]["Streak"])
+    both = FOUND | {"classes": later, "best": {"Streifen": "paper"}, "unseen": said}
+    table = table_of(put(tmp_path / "run", both), taxonomy=taken)
+    assert table.best("Streifen") == "paper"
+    assert not table.shows_only_shot("Streifen"), "said of the new class, which it knew too"
+    assert table.shows_only_shot("Streak")
 
 
 def test_a_run_knows_what_its_classes_were_called_before(tmp_path):

@@ -14,12 +14,12 @@ from model.errors import InputError
 from model.heatmaps import truth_table
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
-from model.heatmaps.truth_table import TruthTable, table_of
+from model.heatmaps.truth_table import TESTED, TruthTable, table_of
 from model.inspection import heat, truth
 from model.inspection.heat import Explainer, axes, sectors
 from model.inspection.occlusion import ring_medians
 from model.inspection.perturbed_shots import Reader
-from model.inspection.truth_cases import Case, cases, cause_of, why_no_cause
+from model.inspection.truth_cases import CAUSES, Case, cases, cause_of, why_no_cause
 from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -352,7 +352,7 @@ def test_an_empty_or_saturated_shot_has_a_sentence_and_no_heat(explainer, value)
     shot = Case("", "axis", np.full((SIDE, SIDE), value, np.uint16), np.ones((SIDE, SIDE), bool),
                 np.zeros((SIDE, SIDE), bool))  # fmt: skip
     read = read_of(explainer, [shot])
-    assert "nothing to look at" in explainer.nothing_to_see(read, 0, 0)
+    assert "nothing to look at" in explainer.nothing_to_see(read, 0)[0]
     found = explainer.cells(read, 0, explainer.targets(NAMES), tuple(HEAT_FORMS))
     assert np.isfinite(found["directions"].values).all()
     assert not found["repeated"].values.any()
@@ -361,7 +361,7 @@ def test_an_empty_or_saturated_shot_has_a_sentence_and_no_heat(explainer, value)
 def test_a_shot_that_is_masked_everywhere_has_a_sentence_and_no_heat(explainer, streaks):
     nowhere = np.zeros((SIDE, SIDE), bool)
     read = read_of(explainer, [replace(streaks[0], good=nowhere)])
-    assert "nothing to look at" in explainer.nothing_to_see(read, 0, 0)
+    assert "nothing to look at" in explainer.nothing_to_see(read, 0)[0]
     for cells in explainer.cells(read, 0, explainer.targets(NAMES), FINER).values():
         assert not cells.values.any()
 
@@ -377,9 +377,9 @@ def test_a_beam_beside_the_picture_gives_finite_heat(explainer, streaks, centre)
 def test_a_class_that_the_network_does_not_see_has_a_sentence(explainer, streaks):
     read = read_of(explainer, streaks)
     sure = replace(read, logits=np.full_like(read.logits, -9), decided=np.zeros_like(read.decided))
-    assert "sees no Bent" in explainer.nothing_to_see(sure, 0, 1)
+    assert "sees no Bent" in explainer.nothing_to_see(sure, 0)[1]
     seen = replace(read, logits=np.full_like(read.logits, 3))
-    assert explainer.nothing_to_see(seen, 0, 1) == ""
+    assert explainer.nothing_to_see(seen, 0)[1] == ""
 
 
 def test_under_rules_heat_asks_about_the_probability_and_not_about_one_logit(explainer, streaks):
@@ -479,6 +479,10 @@ def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
     assert "no place" in why_no_cause("rhombic")
 
 
+def test_the_classes_that_can_be_tested_are_those_of_known_cause():
+    assert list(TESTED) == list(CAUSES)
+
+
 def test_a_run_that_was_trained_after_classes_were_renamed_is_tested_for_their_causes(
     tmp_path, streaks, monkeypatch
 ):
@@ -490,7 +494,7 @@ def test_a_run_that_was_trained_after_classes_were_renamed_is_tested_for_their_c
     assert set(last["classes"]) == {"Streifen"}
     assert "Leer is the lack of every feature" in last["unseen"][-1]
     explainer = Explainer(Reader(folder))
-    assert "Leer is the lack" in explainer.nothing_to_see(read_of(explainer, streaks), 0, 1)
+    assert "Leer is the lack" in explainer.nothing_to_see(read_of(explainer, streaks), 0)[1]
     assert explainer.targets(["Streak"])[0, 0] == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
-from model.taxonomy.taxonomy import Class, Rule, Taxonomy
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy, place_among
 from model.taxonomy.toml import find, load, loads, shipped
 from tests.helpers.data import needed
 
@@ -554,6 +554,37 @@ def test_a_name_means_the_class_that_has_it_now_and_not_one_that_had_it_before()
     for classes in ([Class("A"), Class("B", was="A")], [Class("B", was="A"), Class("A")]):
         taxonomy = Taxonomy("renamed", classes, [])
         assert taxonomy.columns(["a", "b"]).tolist() == [*map(taxonomy.index, "AB")]
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "places"),
+    [
+        ({"A": "", "B": ""}, "ba", [1, 0]),
+        ({"B": "A", "C": ""}, "ac", [0, 1]),
+        ({"B": "A", "A": ""}, "a", [0, -1]),  # the network knew the class that is B now
+        ({"A": "", "B": "A"}, "a", [-1, 0]),
+        ({"B": "A", "A": ""}, "ba", [0, 1]),  # and here the new one too
+        ({"C": "A;B", "A": ""}, "ab", [1, 0]),
+        ({"B": "A", "A": "C"}, "ac", [0, 1]),  # A became B, and C became A
+        ({"A": "C", "B": "A"}, "ca", [0, 1]),
+        ({"B": "A", "C": "A", "A": ""}, "a", [0, -1, -1]),
+        ({"B": "A", "C": "A", "A": ""}, "ba", [0, 1, -1]),
+        ({"B": "A"}, "xab", [2]),
+        ({"B": "A"}, "x", [-1]),
+    ],
+)
+def test_what_a_network_learnt_belongs_to_the_class_that_had_the_name_then(classes, names, places):
+    taxonomy = Taxonomy.of_names([*classes], [*classes.values()])
+    assert taxonomy.places_in(names).tolist() == places
+    assert [place_among(names, name, None, taxonomy) for name in classes] == places
+
+
+def test_the_first_taxonomy_that_knows_a_class_says_which_of_the_names_is_its_own():
+    ours = Taxonomy.of_names(["Line", "Streak"])
+    run = Taxonomy.of_names(["Line"], ["Streak"])
+    assert place_among(["Line"], "Streak", None, run) == 0
+    assert place_among(["Line"], "Streak", ours, run) == -1, "here they are two classes"
+    assert place_among(["Line"], "line", ours, run) == 0
 
 
 def test_a_rule_says_what_it_asks_of_every_label_set():
