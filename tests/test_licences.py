@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers.waiting import PATIENCE_S
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -33,7 +35,7 @@ def test_a_part_without_a_licence_gets_the_words_of_its_own_package(tmp_path):
     parts.write_text(json.dumps({"components": listed}))
     done = subprocess.run(
         [sys.executable, ROOT / ".ci/licences", parts, site],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.stdout == "5 parts; without a licence in their own package: silent, elsewhere\n"
     found = {

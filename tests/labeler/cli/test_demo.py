@@ -38,7 +38,7 @@ def run(*words, **environment):
         [sys.executable, "-m", "labeler", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PATIENCE_S,
         env=there | environment,
     )
 

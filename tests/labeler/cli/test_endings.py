@@ -15,6 +15,7 @@ from labeler.cli import main
 from labeler.cli.output import follow
 from model.events import event
 from tests.helpers.imports import loaded_by
+from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import make_project, write_shots
 
 
@@ -25,7 +26,7 @@ def unread(words, unbuffered):
     try:
         return subprocess.run(
             [sys.executable, "-m", "labeler", *words],
-            stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE_S,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
     finally:
@@ -66,7 +67,7 @@ def test_output_onto_a_full_disk_fails_in_one_line():
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "labeler", "recipes", "--json"],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
@@ -86,7 +87,7 @@ def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
     installed = "import sys; del sys.path[0]; from labeler.cli import main; sys.exit(main())"
     ended = subprocess.run(
         [sys.executable, "-c", installed, "create", "week", "shots.h5"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
 
