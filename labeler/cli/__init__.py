@@ -162,7 +162,12 @@ def _run(argv: Sequence[str] | None) -> int:
         from labeler.project.backups import guard
 
         guard()
-    return int(args.run(args))
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        kept = " What was done is kept: the same command goes on." if "goes_on" in args else ""
+        print(f"airylabel: interrupted.{kept}", file=sys.stderr)
+        return 1
 
 
 def _is_project(parser: argparse.ArgumentParser, words: list[str]) -> bool:

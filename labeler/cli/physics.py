@@ -69,7 +69,7 @@ def _add_simulate(subparsers: Subparsers) -> None:
     )
     add_engine_options(simulate)
     add_output_options(simulate, events=True)
-    simulate.set_defaults(run=_simulate)
+    simulate.set_defaults(run=_simulate, goes_on=True)
 
 
 def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -97,7 +97,7 @@ def _add_correlate(subparsers: Subparsers) -> None:
     _whose_geometry(parser)
     add_engine_options(parser)
     add_output_options(parser, events=True)
-    parser.set_defaults(run=_correlate)
+    parser.set_defaults(run=_correlate, goes_on=True)
 
 
 def _add_noise(subparsers: Subparsers) -> None:

@@ -141,3 +141,23 @@ def test_an_option_about_files_is_refused_where_shots_and_classes_are_a_projects
 ):
     assert main(words.format(make_project(tmp_path)).split()) == 1
     assert "is for files; a project says that itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "work", "kept"),
+    [
+        ("simulate x.h5 --shots 3", "labeler.cli.physics._simulate", True),
+        ("correlate x.h5 --out y.h5", "labeler.cli.physics._correlate", True),
+        ("thumbnails week", "labeler.cli.preparation._thumbnails", True),
+        ("info week", "labeler.cli.projects._info", False),
+    ],
+)
+def test_a_command_that_is_broken_off_says_what_was_kept(words, work, kept, monkeypatch, capsys):
+    def broken_off(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, broken_off)
+    assert main(words.split()) == 1
+    said = "airylabel: interrupted."
+    said += " What was done is kept: the same command goes on." if kept else ""
+    assert capsys.readouterr().err == f"{said}\n"
