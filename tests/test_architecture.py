@@ -330,6 +330,15 @@ CLOCKS = {
 """Tests that may look at a clock; so may the gauntlet, whose kills come at random times."""
 
 
+def given_up_after(call):
+    """The seconds that a call waits at most, where they are written as a number; else None."""
+    given = [word.value for word in call.keywords if word.arg == "timeout"]
+    if getattr(call.func, "attr", "") in ("wait", "join", "poll", "result"):
+        given += call.args[:1]
+    said = [v.value for v in given if isinstance(v, ast.Constant)]
+    return next((value for value in said if isinstance(value, int | float)), None)
+
+
 def test_tests_wait_for_states_and_look_at_no_clock():
     offenders = set()
     for path in sorted((ROOT / "tests").rglob("*.py")):
@@ -339,6 +348,8 @@ def test_tests_wait_for_states_and_look_at_no_clock():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             used = getattr(node, "attr", getattr(node, "id", ""))
             of = ast.unparse(node.value) if isinstance(node, ast.Attribute) else ""
+            if isinstance(node, ast.Call) and given_up_after(node):
+                offenders.add(f"tests/{name}:{node.lineno}: gives up sooner than PATIENCE_S")
             waits = used in ("sleep", "qWait", "qSleep") or (used == "wait" and of == "qtbot")
             if waits or used in ("perf_counter", "monotonic"):
                 offenders.add(f"tests/{name}: {used}")

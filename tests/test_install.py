@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -19,7 +21,7 @@ def run(words, cwd, **more):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment |= {"QT_QPA_PLATFORM": "offscreen", "AIRYLABEL_CONFIG_DIR": str(cwd / "config")}
     done = subprocess.run(
-        words, cwd=cwd, capture_output=True, text=True, timeout=240, env=environment, **more
+        words, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, **more
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

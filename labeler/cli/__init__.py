@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labeler import version
-from labeler.cli.output import only_text
+from labeler.cli.output import NUMBERS, only_text
+from labeler.cli.targets import SHIPPED
 from labeler.jobs.child import die_with_parent
 from labeler.project.folder import is_project_folder
 from model.errors import InputError, of_a_path
@@ -52,20 +53,40 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="SUBCOMMAND", dest="subcommand")
     for family in FAMILIES:
         importlib.import_module(f"labeler.cli.{family}").add_parsers(subparsers)
-    _show_defaults(parser)
+    _explain(parser)
     return parser
 
 
-def _show_defaults(parser: argparse.ArgumentParser) -> None:
-    """`--help` says what every option is where it is left out, in each subcommand alike."""
+COMMON = {
+    "PROJECT": "folder of a project",
+    "PROJECT_OR_FILE": "a project, or a file of shots",
+    "FILE_OR_PROJECT": "whose shots",
+    "RUN": f"folder of a run, or {SHIPPED}: the network that comes with the program",
+    "--run": f"folder of a run, in a project its number, or {SHIPPED}: the network that comes with"
+    " the program",
+    "--class": "a class, by its name",
+    "--engine": "what computes; auto: the fastest one that is here",
+    "--out": "what is written",
+    "--seed": "the same number, the same result",
+    "--seeds": "repetitions, each with another seed",
+}
+"""Placeholder or option -> what it is, in every subcommand that does not say it itself."""
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    """`--help` says what everything is, and what where it is left out, in each subcommand alike;
+    what should be a number and is none is refused in words."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
-                _show_defaults(below)
-        elif action.option_strings and action.help is not argparse.SUPPRESS:
+                _explain(below)
+        elif action.help is not argparse.SUPPRESS:
+            action.type = NUMBERS.get(action.type, action.type)
+            name = action.option_strings[-1] if action.option_strings else str(action.metavar)
+            action.help = action.help or COMMON.get(name)
             default, said = action.default, action.help or ""
             silent = default is None or default is False or default in ("", [], argparse.SUPPRESS)
-            if not silent and "default" not in said:
+            if action.option_strings and not silent and "default" not in said:
                 action.help = f"{said} (default: %(default)s)".lstrip()
 
 
@@ -141,7 +162,12 @@ def _run(argv: Sequence[str] | None) -> int:
         from labeler.project.backups import guard
 
         guard()
-    return int(args.run(args))
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        kept = " What was done is kept: the same command goes on." if "goes_on" in args else ""
+        print(f"airylabel: interrupted.{kept}", file=sys.stderr)
+        return 1
 
 
 def _is_project(parser: argparse.ArgumentParser, words: list[str]) -> bool:

@@ -35,7 +35,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     embed.add_argument("--network", type=Path, metavar="DIR", help="of a run, instead")
     embed.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
     add_output_options(embed, events=True)
-    embed.set_defaults(run=lambda args: _run(args, _embedding))
+    embed.set_defaults(run=lambda args: _run(args, _embedding), goes_on=True)
 
     lay_out = subparsers.add_parser(
         "map",
@@ -112,7 +112,7 @@ def add_bench(names: Subparsers) -> None:
         help="shots that each of those trainings sees, repeats counted",
     )  # fmt: skip
     add_output_options(active, events=True)
-    active.set_defaults(run=_bench)
+    active.set_defaults(run=_bench, goes_on=True)
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 def _add_export(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("export", help="write labels, or shots, to a new file")
     parser.add_argument("project", type=Path, metavar="PROJECT")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument(
         "--format", choices=FORMATS, dest="form", help="of labels (default: by FILE's ending)"
     )
@@ -67,8 +67,14 @@ def _add_export(subparsers: Subparsers) -> None:
         "shots", "with --shots: the chosen shots themselves, as CXI or, to a .h5, as plain HDF5"
     )
     shots.add_argument("--shots", action="store_true", help="write shots with their labels")
-    shots.add_argument("--class", action="append", default=[], metavar="C", dest="having")
-    shots.add_argument("--without", action="append", default=[], metavar="C", dest="lacking")
+    shots.add_argument(
+        "--class", action="append", default=[], metavar="C", dest="having",
+        help="only shots with this class; may be repeated: with all of them",
+    )  # fmt: skip
+    shots.add_argument(
+        "--without", action="append", default=[], metavar="C", dest="lacking",
+        help="only shots without this class; may be repeated",
+    )  # fmt: skip
     shots.add_argument("--rows", metavar="N", help="numbers as on screen: 1-100,205")
     shots.add_argument("--queue", metavar="Q", help="a queue that was saved in the window")
     shots.add_argument("--labelled", action="store_true", help="only labelled shots")
@@ -149,7 +155,9 @@ def _add_publish(subparsers: Subparsers) -> None:
         description="Says what would be written, and where; --send does it.",
     )
     _add_findings(parser)
-    parser.add_argument("--to", choices=("folder", "damnit", "tiled"), required=True)
+    parser.add_argument(
+        "--to", choices=("folder", "damnit", "tiled"), required=True, help="what takes the results"
+    )
     parser.add_argument(
         "--place", required=True, metavar="PLACE",
         help="a new folder; the folder of a DAMNIT database; the address of a Tiled server",

@@ -18,7 +18,7 @@ from labeler.cli.output import (
     print_json,
     seed,
 )
-from labeler.cli.targets import is_project, run_for, table_of_project
+from labeler.cli.targets import SHIPPED, is_project, run_folder, run_for, table_of_project
 from labeler.jobs.child import listen
 from labeler.project.folder import has_database
 from model.errors import InputError, counted
@@ -54,12 +54,15 @@ def _add_figure(subparsers: Subparsers) -> None:
         description="Shots of each class with dashed contours of the heat and the heat as"
         " transparency, as in the paper's Fig. 5. PDF, SVG or PNG by the name of OUT.",
     )
-    parser.add_argument("target", type=Path, metavar="PROJECT_OR_RUN")
+    parser.add_argument(
+        "target", type=run_folder, metavar="PROJECT_OR_RUN",
+        help=f"a project, for its run in use; the folder of a run; or {SHIPPED}",
+    )  # fmt: skip
     parser.add_argument("--file", type=Path, metavar="FILE", help="shots for a RUN of no project")
     parser.add_argument(
         "--class", dest="classes", action="append", metavar="C", help="a class; may be repeated"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="figure to write")
     parser.add_argument("--group", choices=GROUPS, default="hits", help="default: hits")
     parser.add_argument("--per-class", type=count, default=5, metavar="N", help="default: 5")
     parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
@@ -86,7 +89,7 @@ def _add_faithfulness(subparsers: Subparsers) -> None:
         " simulated shots? This is kept in the run's folder, where the window looks for it, where"
         " no --class was named.",
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("run_folder", type=run_folder, metavar="RUN")
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE_OR_PROJECT")
     parser.add_argument(
         "--truth", action="store_true", help="on simulated shots, every form; needs no FILE"
@@ -116,7 +119,7 @@ def _add_occlusion(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "occlusion", help="what a shot's class loses where a part of it is covered"
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("run_folder", type=run_folder, metavar="RUN")
     parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
     parser.add_argument("--shot", type=int, required=True, metavar="N", help="counted from 1")
     parser.add_argument("--class", dest="kind", required=True, metavar="C")
@@ -132,7 +135,7 @@ def _add_suspicious(subparsers: Subparsers) -> None:
         " --plant, errors are made in the labels first and the flags are counted against them.",
     )
     parser.add_argument("target", type=Path, metavar="PROJECT_OR_FILE")
-    parser.add_argument("--run", dest="folder", type=Path, metavar="RUN",
+    parser.add_argument("--run", dest="folder", type=run_folder, metavar="RUN",
         help="whose embeddings (default: the shipped network's, which never saw the labels)",
     )  # fmt: skip
     parser.add_argument("--most", type=count, default=200, metavar="N", help="shots in the list")

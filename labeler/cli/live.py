@@ -19,6 +19,7 @@ from labeler.cli.output import (
     folder,
     print_json,
 )
+from labeler.cli.targets import run_folder
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, Stop, event, to_line
@@ -50,7 +51,7 @@ def add_parsers(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     watch.add_argument("source", metavar="SOURCE", help="a growing file, a folder, tcp://HOST:PORT")
-    watch.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
+    watch.add_argument("--run", type=run_folder, required=True, dest="folder", metavar="DIR")
     watch.add_argument("--project", type=Path, metavar="P", help="its labels, rules and geometry")
     watch.add_argument("--labels", type=Path, metavar="FILE", help="labelled shots instead of P's")
     watch.add_argument(
@@ -85,7 +86,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     join = subparsers.add_parser("join", help="add hits that watch kept to a project")
     join.add_argument("project", metavar="PROJECT", type=Path)
     join.add_argument("record", metavar="RECORD", type=Path, nargs="+", help="live-….h5")
-    join.add_argument("--run", type=Path, dest="folder", metavar="DIR", help="that read them")
+    join.add_argument("--run", type=run_folder, dest="folder", metavar="DIR", help="that read them")
     add_output_options(join, events=True)
     join.set_defaults(run=_join)
 

@@ -94,6 +94,26 @@ def add_engine_options(parser: argparse.ArgumentParser, *, only_dask: bool = Fal
     )
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        what = f"{text!r} is no number: give a whole one, such as 3."
+        raise argparse.ArgumentTypeError(what) from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        what = f"{text!r} is no number: give one such as 0.5."
+        raise argparse.ArgumentTypeError(what) from None
+
+
+NUMBERS: dict[Any, Any] = {int: _whole, float: _number}
+"""Type of an argument -> what reads it and refuses it in words."""
+
+
 def seed(text: str) -> int:
     """An option's value that begins a random series: a whole number from 0 to 2³² - 1."""
     if not (text.isdecimal() and int(text) < 2**32):

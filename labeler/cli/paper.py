@@ -105,7 +105,7 @@ def _add_tables(subparsers: Subparsers) -> None:
         "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"
     )
     add_output_options(parser, events=True)
-    parser.set_defaults(run=_tables)
+    parser.set_defaults(run=_tables, goes_on=True)
 
 
 def _tables(args: argparse.Namespace) -> int:

@@ -41,8 +41,8 @@ def _add_simulate(subparsers: Subparsers) -> None:
         " every parameter. The same seed gives the same file; interrupted, the same command goes"
         " on where it was.",
     )
-    simulate.add_argument("out", type=Path, metavar="OUT.h5")
-    simulate.add_argument("--shots", type=int, required=True, metavar="N")
+    simulate.add_argument("out", type=Path, metavar="OUT.h5", help="file to write")
+    simulate.add_argument("--shots", type=int, required=True, metavar="N", help="how many")
     simulate.add_argument("--seed", type=int, default=0, metavar="S")
     simulate.add_argument("--size", type=int, default=224, metavar="PX", help="pixels a side")
     simulate.add_argument(
@@ -69,7 +69,7 @@ def _add_simulate(subparsers: Subparsers) -> None:
     )
     add_engine_options(simulate)
     add_output_options(simulate, events=True)
-    simulate.set_defaults(run=_simulate)
+    simulate.set_defaults(run=_simulate, goes_on=True)
 
 
 def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -97,7 +97,7 @@ def _add_correlate(subparsers: Subparsers) -> None:
     _whose_geometry(parser)
     add_engine_options(parser)
     add_output_options(parser, events=True)
-    parser.set_defaults(run=_correlate)
+    parser.set_defaults(run=_correlate, goes_on=True)
 
 
 def _add_noise(subparsers: Subparsers) -> None:
@@ -108,7 +108,9 @@ def _add_noise(subparsers: Subparsers) -> None:
         "mean + standard deviation, or maximum (paper, §5.3). Everything else stays as it was.",
     )
     _source_and_out(parser, "copy to write")
-    parser.add_argument("--level", choices=("mean", "mean+std", "max"), required=True)
+    parser.add_argument(
+        "--level", choices=("mean", "mean+std", "max"), required=True, help="what b is"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same noise")
     add_engine_options(parser, only_dask=True)
     add_output_options(parser, events=True)

@@ -55,7 +55,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     thumbnails.add_argument("project", type=Path, metavar="PROJECT")
     add_engine_options(thumbnails)
     add_output_options(thumbnails, events=True)
-    thumbnails.set_defaults(run=_thumbnails)
+    thumbnails.set_defaults(run=_thumbnails, goes_on=True)
 
 
 def _prepare(args: argparse.Namespace) -> int:

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from labeler.project.project import Project
 
 RULES = get_args(Kind)
+WORDS = {
+    "OLD": "its name so far",
+    "NEW": "its name from now on",
+    "NAME": "name of the class",
+    "GONE": "the class whose labels become those of the other",
+    "INTO": "the class that stays",
+    "NUMBER": "of the rule, as `airylabel classes PROJECT` counts them",
+    "SEVERITY": "hard: a contradiction; soft: a reminder; off: no rule any more",
+}
+"""What the words after a verb of `classes` are."""
 
 
 def add_parsers(subparsers: Subparsers) -> None:
@@ -55,18 +65,25 @@ def _add_classes(subparsers: Subparsers) -> None:
         for word in words:
             kind: Any = int if word == "NUMBER" else str
             choices = ("hard", "soft", "off") if word == "SEVERITY" else None
-            parser.add_argument(word.lower(), metavar=word, type=kind, choices=choices)
+            parser.add_argument(
+                word.lower(), metavar=word, type=kind, choices=choices, help=WORDS[word]
+            )
         if verb == "add-rule":
             parser.add_argument("kind", metavar="KIND", choices=RULES, help=", ".join(RULES))
-            parser.add_argument("classes", nargs="+", metavar="CLASS")
+            parser.add_argument("classes", nargs="+", metavar="CLASS", help="a class, by its name")
             parser.add_argument(
                 "--with", nargs="+", dest="right", default=(), metavar="CLASS",
                 help="the other classes of never and implies",
             )  # fmt: skip
             parser.add_argument("--soft", action="store_true", help="a reminder, no contradiction")
         if verb == "add":
-            for option in ("key", "parent", "help-text", "colour"):
-                parser.add_argument(f"--{option}", default="")
+            for option, what in (
+                ("key", "that labels it in the window; one letter or digit"),
+                ("parent", "the class below which it stands, and which it implies"),
+                ("help-text", "what it looks like, in a sentence"),
+                ("colour", "such as #ffb000"),
+            ):
+                parser.add_argument(f"--{option}", default="", help=what)
 
 
 def _restore(args: argparse.Namespace) -> int:

@@ -49,6 +49,17 @@ def class_of_each(args: argparse.Namespace) -> list[str] | None:
     return [] if args.one_class_per_file else None
 
 
+SHIPPED = "shipped"
+
+
+def run_folder(text: str) -> Path:
+    """An argument's value that names a run: its folder, or `SHIPPED` for the program's own."""
+    from model.runs.recipes import shipped_network
+
+    path = Path(text)
+    return shipped_network() if text == SHIPPED and not path.exists() else path
+
+
 def is_project(target: Path) -> bool:
     """Whether a path is a project's; InputError where nothing is there."""
     if not target.exists():

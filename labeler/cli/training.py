@@ -24,6 +24,7 @@ from labeler.cli.targets import (
     add_shots_options,
     is_project,
     refuse_file_options,
+    run_folder,
     table_given,
     taxonomy_given,
     the_project,
@@ -62,7 +63,9 @@ def add_parsers(subparsers: Subparsers) -> None:
         "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
     )
     train.add_argument("--resume", action="store_true", help="go on with an interrupted training")
-    train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
+    train.add_argument(
+        "--warm-start", type=run_folder, metavar="RUN", help="begin with its weights"
+    )
     train.add_argument(
         "--promote", action="store_true",
         help="use the new run from now on, if it is no worse on the shots that judge it",
@@ -79,8 +82,11 @@ def add_parsers(subparsers: Subparsers) -> None:
 
     predict = subparsers.add_parser("predict", help="read all shots with a trained network")
     predict.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
-    predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
-    predict.add_argument("--out", type=Path, metavar="FILE.h5")
+    predict.add_argument("--run", type=run_folder, required=True, dest="folder", metavar="DIR")
+    predict.add_argument(
+        "--out", type=Path, metavar="FILE.h5",
+        help="file to write (default: beside FILE, or in the run's folder)",
+    )  # fmt: skip
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
     add_engine_options(predict, only_dask=True)
     add_file_options(predict)
@@ -94,7 +100,7 @@ def add_parsers(subparsers: Subparsers) -> None:
         " reads shots with it as `predict` does, a card, a test input and output, SHA-256 of every"
         " file.",
     )
-    package.add_argument("run_folder", metavar="RUN", type=Path)
+    package.add_argument("run_folder", metavar="RUN", type=run_folder)
     package.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
     package.add_argument("--name", default="", metavar="N", help="of the model (default: its run)")
     package.add_argument(
@@ -112,8 +118,8 @@ def add_parsers(subparsers: Subparsers) -> None:
     recipes.set_defaults(run=_recipes)
 
     networks = subparsers.add_parser("networks", help="list the networks and their parameters")
-    networks.add_argument("--channels", type=count, default=1)
-    networks.add_argument("--classes", type=count, default=11)
+    networks.add_argument("--channels", type=count, default=1, help="of the input")
+    networks.add_argument("--classes", type=count, default=11, help="how many")
     add_output_options(networks)
     networks.set_defaults(run=_networks)
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 import psutil
 
+from tests.helpers.waiting import PATIENCE_S
+
 SCRIPT = """
 import os, signal, sys
 import psutil
@@ -33,7 +35,7 @@ def killed_after_two_blocks(*words: str) -> list[int]:
     """`airylabel WORDS`, killed -9 when its journal names two blocks; returns its processes."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words],
-        env=os.environ, stdout=subprocess.PIPE, text=True, timeout=120, check=False,
+        env=os.environ, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, "it was not killed"
     return [int(pid) for pid in done.stdout.split()]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from model.processes import Worker
+from tests.helpers.waiting import PATIENCE_S
 
 
 def serve(connection):
@@ -40,15 +41,16 @@ def test_a_worker_whose_child_dies_goes_on_on_the_same_ground():
     worker = Asked(answers)
     worker.use(("sand",))
     worker.ask("die")
-    assert answers.get(timeout=120) == "died of die"
+    assert answers.get(timeout=PATIENCE_S) == "died of die"
     worker.ask("learn")  # what kills it is that request, not all of them
-    assert answers.get(timeout=60) == ("sand", "learn")
+    assert answers.get(timeout=PATIENCE_S) == ("sand", "learn")
     worker.use(("rock",))
     worker.ask("learn")
-    assert answers.get(timeout=60) == ("rock", "learn")
+    assert answers.get(timeout=PATIENCE_S) == ("rock", "learn")
     worker.ask("die")
     worker.ask("urgent")
-    assert {answers.get(timeout=120) for _ in range(2)} == {("rock", "urgent"), "died of die"}
+    both = {answers.get(timeout=PATIENCE_S) for _ in range(2)}
+    assert both == {("rock", "urgent"), "died of die"}
     worker.close()
     assert not worker._thread.is_alive()
 
@@ -69,7 +71,8 @@ def test_a_script_without_a_main_guard_reads_in_a_child_and_runs_once(tmp_path):
     script = tmp_path / "mine.py"
     script.write_text(SCRIPT)
     ran = subprocess.run(
-        [sys.executable, script, path], capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, script, path],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
     assert ran.stderr == ""
     assert ran.stdout.split() == ["begins", "bytes", "80"]

@@ -190,6 +190,27 @@ BENCHES = (
 )
 
 
+OPTIONS = {
+    "shots": "how many shots",
+    "keys": "how many keys",
+    "size": "pixels a side of a shot",
+    "training": "1: also while a network trains; 0: not",
+    "large": "shots of the largest project; 0: only that of --shots",
+    "batch": "shots in a step",
+    "repeats": "measurements of each",
+    "rounds": "measurements of each",
+    "batches": "batches in a measurement",
+    "labels": "labelled shots",
+    "frames": "frames of the run of 16 modules",
+    "files": "files of one run",
+    "each": "frames of each of them",
+    "rate": "shots a second",
+    "hit_rate": "share of hits",
+    "seconds": "how long",
+    "input": "pixels a side of what the network takes; 0: the shipped network",
+    "simulated": "shots that are simulated",
+}
+"""Option of benchmarks -> what it is."""
 REPEATED = ("rounds", "repeats", "batches", "batch")
 """Options without which there is nothing to measure."""
 
@@ -203,7 +224,8 @@ def add_parsers(subparsers: Subparsers) -> None:
         for option, default in line.options.items():
             flag = f"--{option.replace('_', '-')}"
             kind = seed if option == "seed" else count if option in REPEATED else type(default)
-            parser.add_argument(flag, type=kind, default=default, metavar="N")
+            what = OPTIONS.get(option)
+            parser.add_argument(flag, type=kind, default=default, metavar="N", help=what)
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)
     foreign = names.add_parser(
@@ -220,19 +242,21 @@ def add_parsers(subparsers: Subparsers) -> None:
         help="trains networks; of two files quick, of one file none unless asked for",
     )  # fmt: skip
     foreign.add_argument("--epochs", type=count, metavar="E", help="instead of the recipe's own")
-    foreign.add_argument("--folds", type=count, default=5, metavar="K")
+    foreign.add_argument(
+        "--folds", type=count, default=5, metavar="K", help="parts, each judged once"
+    )
     foreign.add_argument("--seeds", type=count, default=3)
     foreign.add_argument(
         "--labels", type=count, default=150, metavar="N", help="labels that are asked for"
     )
     foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
-    foreign.set_defaults(run=_foreign)
+    foreign.set_defaults(run=_foreign, goes_on=True)
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")
-    ablation.add_argument("--epochs", type=count, default=12)
-    ablation.add_argument("--size", type=int, default=64, metavar="PX")
+    ablation.add_argument("--epochs", type=count, default=12, help="of every training")
+    ablation.add_argument("--size", type=int, default=64, metavar="PX", help="side of the input")
     ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
     ablation.add_argument("--seeds", type=count, default=3)
     ablation.add_argument("--seed", type=seed, metavar="S", help="only this one of them now")

@@ -20,7 +20,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     from labeler.cli.demo.project import SEED, SHOTS
 
     window = subparsers.add_parser("window", help="open the window; the word may be left out")
-    window.add_argument("project", nargs="?", type=Path, metavar="PROJECT")
+    window.add_argument("project", nargs="?", type=Path, metavar="PROJECT", help="opened in it")
     window.set_defaults(run=_window)
 
     demo = subparsers.add_parser(
@@ -29,8 +29,8 @@ def add_parsers(subparsers: Subparsers) -> None:
         description="Make a project of simulated shots and open it. Without a display the whole"
         " main job is done off-screen instead, and pictures and a report are left in DIR/report.",
     )
-    demo.add_argument("folder", type=folder, metavar="DIR")
-    demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
+    demo.add_argument("folder", type=folder, metavar="DIR", help="of the project")
+    demo.add_argument("--shots", type=int, default=SHOTS, metavar="N", help="how many")
     demo.add_argument("--seed", type=seed, default=SEED, metavar="S")
     demo.add_argument("--no-window", action="store_true", help="only make the project")
     demo.add_argument("--pictures", action="store_true", help="off-screen, of every view")

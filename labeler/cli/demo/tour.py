@@ -61,13 +61,11 @@ QUALITY = {
 View = TypeVar("View", bound=Tab)
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
-PATIENCE_S = 20.0
-SETTLING_S, HEAT_S, LOOK_MS, STILL = 4.0, 60.0, 100, 2
+PATIENCE_S = 900.0
+"""What has not come, or not come further, by then never will: machines may be slow and busy."""
+SETTLING_S, HEAT_S, LOOK_MS, STILL = 30.0, 60.0, 100, 2
 """A picture is taken when this many looks, this long apart, were alike, or at this time."""
-TRAINING_S = 900.0
-MAP_S = 180.0
-LIVE_S, LIVE_EVERY_MS = 60.0, 500
-FORECAST_S = 120.0
+LIVE_EVERY_MS = 500
 
 
 def walk(project: Path, everything: bool = False) -> Iterator[Event]:
@@ -170,10 +168,11 @@ class _Tour:
         self.window.retrain_bar.start()
         if not self._is_training():
             raise InputError(f"no training could begin: {training.lacking()}")
-        live = False
-        while self._is_training() and time.monotonic() - begin < TRAINING_S:
+        live, done, moved = False, 0, begin
+        while self._is_training() and time.monotonic() - moved < PATIENCE_S:
             HANDS.qWait(500)
-            done = round(100 * training.share_done())
+            before, done = done, round(100 * training.share_done())
+            moved = time.monotonic() if done != before else moved
             yield event("progress", what="training and reading shots", done=done, total=100)
             if not live and done >= 50:
                 live = True
@@ -181,7 +180,7 @@ class _Tour:
                 self._picture("training", "The curves while the network trains")
         outcome = training.outcome
         if self._is_training() or (outcome is not None and not outcome.ok):
-            why = outcome.message if outcome is not None else "it did not end in time"
+            why = outcome.message if outcome is not None else "it stood still"
             raise InputError(f"the training failed: {why}", file=training.folder)
         if outcome is not None and outcome.offered:  # what follows shows the run, good or bad
             training.use_offered()
@@ -229,7 +228,7 @@ class _Tour:
             coming = _arrive(source, folder)
             next(coming)
             view.form.button.click()
-            self._until(lambda: bool(view.watch.seen.history), "the first live shots", LIVE_S)
+            self._until(lambda: bool(view.watch.seen.history), "the first live shots")
             for _ in coming:
                 HANDS.qWait(LIVE_EVERY_MS)
             self._picture("live", "Shots while they come in")
@@ -241,7 +240,7 @@ class _Tour:
         page = view.pages["Forecast"]
         assert isinstance(page, ForecastPage)
         page.make_forecast()
-        self._until(lambda: not page.short_job.is_running, "the forecast", FORECAST_S)
+        self._until(lambda: not page.short_job.is_running, "the forecast")
         self._picture("forecast", "What the next labels would buy")
 
     def _show_people(self) -> None:
@@ -286,7 +285,7 @@ class _Tour:
         self.session.queue.set_filters(())
         view = self._shown("Map", MapView)
         view.start()
-        self._until(lambda: not view.laying_out.is_running, "the map", MAP_S)
+        self._until(lambda: not view.laying_out.is_running, "the map")
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")
@@ -372,8 +371,8 @@ class _Tour:
     def _press(self, key: str) -> None:
         HANDS.keyClick(self.window, getattr(Qt.Key, f"Key_{key.upper()}"))
 
-    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
-        end = time.monotonic() + patience
+    def _until(self, done: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + PATIENCE_S
         while not done():
             if time.monotonic() > end:
                 raise InputError(f"{what} did not appear on screen")

@@ -17,6 +17,7 @@ from model.runs.folder import backbone_folder
 from model.taxonomy.toml import load, shipped
 from tests.helpers.embeddings import made_up_truth
 from tests.helpers.imports import loaded_by
+from tests.helpers.waiting import PATIENCE_S
 
 HELIUM = load(shipped("helium"))
 NETWORK = backbone_folder("helium-resnet18")
@@ -42,7 +43,7 @@ def desk(shots):
     instant = Instant(said.put)
     instant.use(shots[0])
     instant.like(0, 1)
-    said.get(timeout=60)
+    said.get(timeout=PATIENCE_S)
     yield instant, said
     instant.close()
 
@@ -52,8 +53,8 @@ def fit_request(truth, rows, leave=()):
     return FitRequest(1, rows, HELIUM.pack(truth[rows]), np.array(leave, np.int64))
 
 
-def heard(desk, kind, seconds=30):
-    answer = desk[1].get(timeout=seconds)
+def heard(desk, kind):
+    answer = desk[1].get(timeout=PATIENCE_S)
     assert isinstance(answer, kind), answer
     return answer
 
@@ -147,10 +148,10 @@ def test_a_child_that_is_killed_is_started_again_and_knows_where_it_was(shots):
     instant = Instant(said.put)
     instant.use(shots[0])
     instant.like(0, 1)
-    heard((instant, said), Neighbours, 60)
+    heard((instant, said), Neighbours)
     psutil.Process(instant._child._process.pid).kill()
     instant.learn(fit_request(shots[1], np.arange(25)))
-    assert heard((instant, said), FitResult, 60).labels == 25
+    assert heard((instant, said), FitResult).labels == 25
     instant.close()
 
 

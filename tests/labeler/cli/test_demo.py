@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from labeler.window.frame.retrain import RetrainBar
 from model.errors import InputError
 from model.shots.table import open_source
 from tests.helpers import narrow
-from tests.helpers.waiting import PATIENCE_S
+from tests.helpers.waiting import PATIENCE_S, Clock
 from tests.helpers.window_parts import make_session
 
 SHOTS = 24
@@ -37,7 +38,7 @@ def run(*words, **environment):
         [sys.executable, "-m", "labeler", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PATIENCE_S,
         env=there | environment,
     )
 
@@ -120,6 +121,46 @@ def test_wrong_use_exits_2(capsys):
     with pytest.raises(SystemExit) as left:
         main(["demo"])
     assert left.value.code == 2
+
+
+class SlowTraining:
+    """Goes on by a hundredth at every look, for so many looks; then it stands still, or ends."""
+
+    folder = outcome = None
+
+    def __init__(self, looks, ends):
+        self.looks, self.ends, self.gone = looks, ends, 0
+
+    @property
+    def is_running(self):
+        return not self.ends or self.gone < self.looks
+
+    def share_done(self):
+        self.gone = min(self.gone + 1, self.looks)
+        return self.gone / 100
+
+
+def slow_walk(training, monkeypatch):
+    """The walk beside a training, on a machine where every look takes ten minutes."""
+    clock = Clock()
+
+    def wait(ms):
+        clock.ahead += 600
+
+    monkeypatch.setattr(tour, "time", clock)
+    monkeypatch.setattr(tour, "HANDS", SimpleNamespace(qWait=wait))
+    window = SimpleNamespace(retrain_bar=SimpleNamespace(start=lambda: None))
+    walk = tour._Tour(window, SimpleNamespace(training=training), None, everything=False)
+    return list(walk._retrain())
+
+
+def test_a_training_that_goes_on_is_waited_for_however_slow_the_machine_is(monkeypatch):
+    assert slow_walk(SlowTraining(40, ends=True), monkeypatch)[-1]["done"] == 100
+
+
+def test_a_training_that_stands_still_is_given_up_in_words(monkeypatch):
+    with pytest.raises(InputError, match="the training failed: it stood still"):
+        slow_walk(SlowTraining(3, ends=False), monkeypatch)
 
 
 def test_without_a_display_the_whole_job_is_done_and_shown(

@@ -15,6 +15,7 @@ from labeler.cli import main
 from labeler.cli.output import follow
 from model.events import event
 from tests.helpers.imports import loaded_by
+from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import make_project, write_shots
 
 
@@ -25,7 +26,7 @@ def unread(words, unbuffered):
     try:
         return subprocess.run(
             [sys.executable, "-m", "labeler", *words],
-            stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE_S,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
     finally:
@@ -66,7 +67,7 @@ def test_output_onto_a_full_disk_fails_in_one_line():
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "labeler", "recipes", "--json"],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
@@ -86,7 +87,7 @@ def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
     installed = "import sys; del sys.path[0]; from labeler.cli import main; sys.exit(main())"
     ended = subprocess.run(
         [sys.executable, "-c", installed, "create", "week", "shots.h5"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
 
@@ -140,3 +141,23 @@ def test_an_option_about_files_is_refused_where_shots_and_classes_are_a_projects
 ):
     assert main(words.format(make_project(tmp_path)).split()) == 1
     assert "is for files; a project says that itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "work", "kept"),
+    [
+        ("simulate x.h5 --shots 3", "labeler.cli.physics._simulate", True),
+        ("correlate x.h5 --out y.h5", "labeler.cli.physics._correlate", True),
+        ("thumbnails week", "labeler.cli.preparation._thumbnails", True),
+        ("info week", "labeler.cli.projects._info", False),
+    ],
+)
+def test_a_command_that_is_broken_off_says_what_was_kept(words, work, kept, monkeypatch, capsys):
+    def broken_off(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, broken_off)
+    assert main(words.split()) == 1
+    said = "airylabel: interrupted."
+    said += " What was done is kept: the same command goes on." if kept else ""
+    assert capsys.readouterr().err == f"{said}\n"

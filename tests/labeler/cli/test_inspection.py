@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from labeler.active import embeddings
-from labeler.cli import main
+from labeler.cli import build_parser, main
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from model.events import event
 from model.prediction import embedding_file as embedding_parts
 from model.runs import recipes
+from model.runs.folder import is_shipped
 from model.taxonomy.toml import load, shipped
 from tests.helpers.commands import call
 from tests.helpers.predictions import write_predictions
@@ -42,6 +43,29 @@ def trained(tmp_path_factory):
 
 
 # `figure` draws schematics with Qt, of which the tests of the window need a QApplication: `qapp`.
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("predict s.h5 --run shipped", "folder"),
+        ("watch s.h5 --run shipped", "folder"),
+        ("figure shipped --file s.h5 --out f.png", "target"),
+        ("faithfulness shipped s.h5", "run_folder"),
+        ("occlusion shipped s.h5 --shot 1 --class Round", "run_folder"),
+        ("suspicious s.h5 --run shipped", "folder"),
+        ("export-model shipped --out m", "run_folder"),
+        ("train s.h5 --warm-start shipped", "warm_start"),
+    ],
+)
+def test_the_network_of_the_program_has_a_name_wherever_one_stands(
+    words, place, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert is_shipped(getattr(build_parser().parse_args(words.split()), place))
+    (tmp_path / "shipped").mkdir()
+    there = getattr(build_parser().parse_args(words.split()), place)
+    assert there.name == "shipped", "a run of that name is meant where there is one"
 
 
 def labelled_class(project):

@@ -16,17 +16,18 @@ CHECK_THEMSELVES = {"simulate", "add-noise"}
 """They take larger seeds, and say so in their own words."""
 
 
-def seeded(parser, name=""):
-    """Names of all subcommands with a seed."""
+def arguments(parser, name=""):
+    """Every argument of every subcommand, with the subcommand's name."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for word, child in action.choices.items():
-                yield from seeded(child, f"{name} {word}".strip())
-        elif action.dest == "seed":
+                yield from arguments(child, f"{name} {word}".strip())
+        else:
             yield name, action
 
 
-SEEDED = dict(seeded(build_parser()))
+ALL = list(arguments(build_parser()))
+SEEDED = {name: action for name, action in ALL if action.dest == "seed"}
 
 
 def test_every_seed_is_found():
@@ -46,8 +47,32 @@ def test_help_says_what_an_option_is_where_it_is_left_out(capsys):
         main(["suspicious", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "shots in the list (default: 200)" in said
-    assert "--seed SEED (default: 0)" in said
+    assert "--seed SEED the same number, the same result (default: 0)" in said
     assert said.count("(default:") == 4  # --run says its own; no switch has one
+
+
+def test_help_says_of_every_argument_what_it_is():
+    bare = [
+        f"{name} {action.option_strings or action.metavar}"
+        for name, action in ALL
+        if not (action.help or "").partition("(default")[0].strip()
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("use p x", "argument RUN: 'x' is no number: give a whole one, such as 3."),
+        ("sources p --geometry 1 --distance-mm abc", "'abc' is no number: give one such as 0.5."),
+        ("classes p rule two off", "'two' is no number: give a whole one"),
+    ],
+)
+def test_what_is_no_number_is_wrong_use_in_words(words, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words.split())
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_wrong_seed_ends_with_status_two_and_one_message(capsys):

@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.shots.geometry import entered
 from model.shots.table import open_source
 from tests.helpers.killing import killed_after_two_blocks, still_running
-from tests.helpers.waiting import until
+from tests.helpers.waiting import PATIENCE_S, until
 
 NAMES = ["Round", "Streak"]
 
@@ -169,7 +169,7 @@ def test_panes_are_measured_where_there_is_no_screen(tmp_path):
     words = ["bench", "physics", "--rounds", "1", "--shots", "8", "--size", "64", "--json"]
     done = subprocess.run(
         [sys.executable, "-c", SOON, *words],
-        env=unseen, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+        env=unseen, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["pane_ms"] > 0

@@ -18,7 +18,7 @@ from model.shots.layouts.formats.tiled_array import write_address
 from model.shots.table import open_source
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.runs import make_shots
-from tests.helpers.waiting import until
+from tests.helpers.waiting import PATIENCE_S, until
 
 SHOTS = (12, 8)
 N = sum(SHOTS)
@@ -197,7 +197,7 @@ def test_a_tiled_server_that_is_not_there_is_said_in_a_line(week):
     pytest.importorskip("tiled.client", reason="needs airylabel[publish]")
     words = [sys.executable, "-m", "labeler", "publish", str(week), "--to", "tiled"]
     words += ["--place", "http://127.0.0.1:9", "--send"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1
     assert "does not take it" in done.stderr
     assert "Traceback" not in done.stderr

@@ -368,7 +368,7 @@ def test_a_backup_asked_for_while_one_is_ending_is_made_too(qtbot, week, monkeyp
 
     def back_up(folder, reason):
         made = slow(folder, reason)
-        may_end.wait(20)
+        may_end.wait(PATIENCE_S)
         return made
 
     monkeypatch.setattr(backups, "back_up", back_up)

@@ -25,6 +25,7 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.runs import make_project, make_run
+from tests.helpers.waiting import PATIENCE_S
 
 ROUND, STREAK, BENT, EMPTY = 1, 4, 5, 10
 FINE, OTHER = "directions", "repeated"
@@ -413,7 +414,7 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
             self.said = []
 
         def start(self):
-            begun.wait(5)
+            begun.wait(PATIENCE_S)
 
         def ask(self, message):
             self.said.append(message)

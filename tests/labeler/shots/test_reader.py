@@ -172,6 +172,7 @@ def test_a_file_that_crashes_on_opening_is_tried_only_once(desk):
 
 
 def test_what_could_not_be_read_is_tried_again_after_a_while(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader_module, "AGAIN_S", PATIENCE_S)
     path = tmp_path / "shots.h5"
     said = queue.Queue()
     reader = ShotReader(lambda *answer: said.put(answer), lambda *answer: said.put(answer))
@@ -185,7 +186,7 @@ def test_what_could_not_be_read_is_tried_again_after_a_while(desk, tmp_path, mon
     with h5py.File(path, "w") as file:
         file["images"] = np.full((3, 16, 16), 5, np.uint16)
     ask[0]()
-    assert "no such file" in str(said.get(timeout=1)[1])  # too soon
+    assert "no such file" in str(said.get(timeout=PATIENCE_S)[1])  # too soon
     assert isinstance(reader.thumbnail(8), InputError)
     monkeypatch.setattr(reader_module, "AGAIN_S", 0.0)
     assert reader.thumbnail(8) is None

@@ -60,9 +60,7 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     window, page = opened(120, together=3)
     page.empty.button.click()
     assert page.short_job.is_running
-    qtbot.waitUntil(
-        lambda: page.found is not None and not page.short_job.is_running, timeout=60_000
-    )
+    qtbot.waitUntil(lambda: page.found is not None and not page.short_job.is_running)
     assert page.stack.currentWidget() is not page.empty
     assert page.found["labels"] == 120
     assert page.said.text().startswith(page.found["text"])
@@ -82,9 +80,7 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
 def test_labels_since_the_forecast_are_counted_and_another_project_forgets_it(opened, qtbot):
     window, page = opened(60)
     page.make_forecast()
-    qtbot.waitUntil(
-        lambda: page.found is not None and not page.short_job.is_running, timeout=60_000
-    )
+    qtbot.waitUntil(lambda: page.found is not None and not page.short_job.is_running)
     left = np.flatnonzero((window.session.labels.status & LABELLED) == 0)
     assert window.session.labels.decide(left[:3], 1, LABELLED, "key")
     assert "3 labels came since" in page.said.text()

@@ -31,6 +31,7 @@ from model.shots.hdf5 import is_under_swmr
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import load, shipped
 from tests.helpers.copies import copy_of
+from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import InlineReader, make_project, write_shots
 
 HELIUM = load(shipped("helium"))
@@ -154,7 +155,7 @@ def test_ctrl_c_ends_a_watch_cleanly_with_a_complete_record(tmp_path, network, w
                 break
         child.send_signal(way)
         rest = child.stdout.read().decode()
-        assert child.wait(30) == 0, child.stderr.read()
+        assert child.wait(PATIENCE_S) == 0, child.stderr.read()
     finally:
         child.kill()
         child.communicate()

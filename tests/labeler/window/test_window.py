@@ -37,7 +37,7 @@ from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy
-from tests.helpers.waiting import serve_events
+from tests.helpers.waiting import PATIENCE_S, serve_events
 from tests.helpers.window_parts import (
     InlineReader,
     dark_window,
@@ -79,7 +79,7 @@ def test_the_window_never_loads_torch(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert done.stdout.strip() == "[]", done.stderr

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -37,6 +38,8 @@ distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
 RECIPE = MapRecipe(radii=32, angles=64)
+SOON_S = 3
+"""A stranger who was let in by then would be in."""
 
 
 def open_cluster(**more):
@@ -315,8 +318,9 @@ def test_a_cluster_of_this_machine_is_closed_to_who_has_not_its_key(monkeypatch)
         assert address.startswith("tls://127.0.0.1:")
         for spoken in (address, address.replace("tls://", "tcp://")):
             stranger = distributed.security.Security.temporary() if "tls" in spoken else None
+            join = partial(distributed.Client, spoken, timeout=SOON_S, security=stranger)
             with pytest.raises((OSError, TimeoutError)):
-                distributed.Client(spoken, timeout=3, security=stranger).submit(int).result(3)
+                join().submit(int).result(SOON_S)
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
             ports = [c.laddr for c in process.net_connections("inet") if c.status == "LISTEN"]
             assert all(port.ip in ("127.0.0.1", "::1") for port in ports), ports

@@ -27,6 +27,7 @@ from model.runs.checkpoint import Checkpoint
 from model.runs.prior import save_expected
 from model.runs.recipes import named
 from tests.helpers.shots import make_shots
+from tests.helpers.waiting import PATIENCE_S
 from tests.model.prediction.test_prediction import CLASSES, SIZE, make_file, make_run
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs airylabel[export]")
@@ -169,7 +170,7 @@ def test_the_zoos_own_program_runs_it_and_finds_the_test_output(both):
         "print(*(t(path).status for path in sys.argv[1:]))"
     )
     words = [sys.executable, "-c", ask, *(str(folder / "rdf.yaml") for _, folder in both.values())]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.stdout.split()[-2:] == ["passed", "passed"], done.stdout + done.stderr
 
 

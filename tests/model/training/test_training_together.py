@@ -21,6 +21,7 @@ from model.shots.table import table_of_file
 from model.training import engine
 from model.training.train import train
 from tests.helpers.shots import make_file, tiny_recipe
+from tests.helpers.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -55,7 +56,8 @@ def together(tmp_path_factory):
     Project.create(folder / "week", [make_file(folder / "shots.h5", 40)]).close()
     done = subprocess.run(
         command(folder / "week", RECIPE, 3, "--json"),
-        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
+        capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False,
+        env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / "week", done.stdout
