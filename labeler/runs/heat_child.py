@@ -121,7 +121,7 @@ class HeatServer:
         self.source = source
         self.reader = Reader(source.run, few=True)
         self.explainer = Explainer(self.reader)
-        self._ours = source.taxonomy.columns(self.reader.names, source.run)
+        self._places = source.taxonomy.places_among(self.reader.about.taxonomy)
         self._scales = self.reader.about.preprocessing.scales_of(source.table)
         self._shape = (0, 0)
         self._row = -1
@@ -131,7 +131,7 @@ class HeatServer:
     def answer(self, request: HeatRequest) -> HeatAnswer:
         """InputError for a shot that cannot be read and for what no network can be asked."""
         names, classes = self.reader.names, len(self.source.taxonomy)
-        place = {int(ours): theirs for theirs, ours in enumerate(self._ours)}
+        place = {ours: int(theirs) for ours, theirs in enumerate(self._places) if theirs >= 0}
         never = "The network never learnt this class."
         if request.against is not None and request.against not in place:
             raise InputError("The network never learnt the class to compare with.")

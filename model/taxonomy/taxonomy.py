@@ -7,7 +7,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -489,24 +489,77 @@ class Taxonomy:
         InputError that names every unknown class.
         """
         ours = self._places
-        unknown = [n for n in names if plain(n) not in ours]
+        self._refuse([n for n in names if plain(n) not in ours], file)
+        return np.array([ours[plain(n)] for n in names], np.intp)
+
+    def columns_of(self, theirs: Taxonomy, file: Path | str) -> npt.NDArray[np.intp]:
+        """Positions here of all classes of another taxonomy, by `places_among`.
+
+        Raises InputError that names every class which is none of these.
+        """
+        found = theirs.places_among(self)
+        self._refuse([n for n, c in zip(theirs.names, found, strict=True) if c < 0], file)
+        return found
+
+    def _refuse(self, unknown: Sequence[str], file: Path | str | None) -> None:
         if unknown:
             raise InputError(
                 f"unknown class{'es' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))}",
                 file=file,
                 mend=f"The taxonomy {self.name!r} has: {', '.join(self.names)}.",
             )
-        return np.array([ours[plain(n)] for n in names], np.intp)
+
+    def places_among(self, theirs: Taxonomy) -> npt.NDArray[np.intp]:
+        """(C,) the place of each class among those of another taxonomy, -1 where it is none of
+        them; no two have the same place.
+
+        Two are the same where they share a name, of now or before. Where several do, those are that
+        share most of their names, then their first one; and of two that had the same first name,
+        the renamed one is meant, as the other took it afterwards.
+        """
+        pairs = ((_alike(ours, other) for other in theirs.classes) for ours in self.classes)
+        alike = np.array([[*row] for row in pairs], float).reshape(len(self), len(theirs))
+        ours, others = np.nonzero(alike)
+        if len(ours) > len(set(ours.tolist())) or len(others) > len(set(others.tolist())):
+            from scipy.optimize import linear_sum_assignment
+
+            ours, others = linear_sum_assignment(alike, maximize=True)
+        found = np.full(len(self), -1, np.intp)
+        found[ours] = np.where(alike[ours, others] > 0, others, -1)
+        return found
+
+    def is_same(self, other: Taxonomy) -> bool:
+        """Whether the other has the same classes in the same order, by whatever names."""
+        return [*self.places_among(other)] == [*range(len(other))]
 
 
-def place_among(names: Sequence[str], name: str, *taxonomies: Taxonomy | None) -> int:
-    """Place of a class among names, whatever its spelling; -1 where it is not among them.
+def _alike(one: Class, other: Class) -> float:
+    """How surely two classes are the same, by their names in the order in which they had them; 0
+    where they share none."""
+    first, second = (
+        [*dict.fromkeys(plain(name) for name in (*c.was.split(";"), c.name) if name)]
+        for c in (one, other)
+    )
+    shared = len({*first} & {*second})
+    renamed = (len(first) > 1) + (len(second) > 1)
+    return shared and 1e4 * shared + 100 * (first[0] == second[0]) + renamed
 
-    taxonomies: each may know it by another name; the first that finds it counts.
+
+def place_among(theirs: Taxonomy | Sequence[str], name: str, *taxonomies: Taxonomy | None) -> int:
+    """Place of a class among those of a taxonomy, or names, whatever its spelling; -1 where it is
+    not among them.
+
+    taxonomies: each may know it by another name, see `Taxonomy.places_among`; the first that finds
+    it counts, or that knows another class by the name that it has there.
     """
-    ways: list[Callable[[str], str]] = [str, *(t.now for t in taxonomies if t is not None)]
-    places = (i for now in ways for i, n in enumerate(names) if plain(now(n)) == plain(now(name)))
-    return next(places, -1)
+    there = theirs if isinstance(theirs, Taxonomy) else Taxonomy.of_names(theirs)
+    for ours in taxonomies:
+        if ours is None or not ours.knows(name):
+            continue
+        place = int(ours.places_among(there)[ours.columns([name])[0]])
+        if place >= 0 or there.knows(name):
+            return place
+    return int(there.columns([name])[0]) if there.knows(name) else -1
 
 
 @lru_cache(maxsize=4096)

@@ -203,7 +203,8 @@ def test_a_class_is_found_in_the_table_by_what_it_is_called_now(tmp_path):
     assert not no_place("Streifen", RENAMED)
     assert no_place("Leer", None, RENAMED)
     again = Taxonomy("t", [Class("Leer", was="Empty"), Class("Empty")], [])
-    assert not no_place("Leer", again)
+    assert no_place("Leer", again)
+    assert not no_place("Empty", again)
 
 
 def test_a_run_knows_what_its_classes_were_called_before(tmp_path):
