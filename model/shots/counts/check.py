@@ -51,6 +51,8 @@ FEW = 1000
 """Photons of a shot below which a network reads little: the macro F1 of the shipped one is 0.54
 there, and 0.34 at 300 and 0.12 at 50."""
 _SINGLE = np.finfo(np.float32)
+NUMBER = "{number}"
+"""Stands in a doubt for the number of the file, see `in_words`."""
 
 
 def unusable(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None = None) -> str:
@@ -389,12 +391,24 @@ def _background_of(glance: Glance) -> tuple[float, float]:
 
 
 def in_words(doubts: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
-    """(name of a file, its doubts) to a message a doubt, in which files of the same are one."""
-    files: dict[str, list[str]] = {}
-    for name, texts in doubts:
+    """(name of a file, its doubts) of all files in order to a message a doubt, in which files of
+    the same are one; NUMBER in it becomes their numbers, from 1 on: "2", "1,3-5"."""
+    names: list[str] = []
+    files: dict[str, list[int]] = {}
+    for place, (name, texts) in enumerate(doubts):
+        names.append(name)
         for text in texts:
-            files.setdefault(text, []).append(name)
+            files.setdefault(text, []).append(place)
     return [
-        f"{names[0]}{f' and {len(names) - 1:,} more' * (len(names) > 1)}: {text}."
-        for text, names in files.items()
+        f"{names[places[0]]}{f' and {len(places) - 1:,} more' * (len(places) > 1)}:"
+        f" {text.replace(NUMBER, _numbers(places))}."
+        for text, places in files.items()
     ]
+
+
+def _numbers(places: Sequence[int]) -> str:
+    """Places in rising order as numbers from 1 on."""
+    starts = [k for k, p in enumerate(places) if not k or places[k - 1] != p - 1]
+    ends = [*(k - 1 for k in starts[1:]), len(places) - 1]
+    each = ((places[a] + 1, places[b] + 1) for a, b in zip(starts, ends, strict=True))
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in each)
