@@ -47,6 +47,9 @@ pixels beside such a jump that no gap and no stray particle makes."""
 PAIRS, DENSE = 40, 0.5
 """Pixels of a shot with their neighbour at the higher of two numbers, and the share of those at it
 that have such a neighbour, from which on others would hold more than a photon."""
+ALIKE = 0.05
+"""Numbers of pixels that differ by less than this share are the same, but for pixels that happen to
+be alike; those of detectors that saturate differ by their light."""
 FEW = 1000
 """Photons of a shot below which a network reads little: the macro F1 of the shipped one is 0.54
 there, and 0.34 at 300 and 0.12 at 50."""
@@ -87,6 +90,8 @@ class Glance:
     """The largest of all its good pixels, at how many of them, and where; that of its type, where a
     pixel reaches it, also where it is a marker."""
     at_most: int
+    at_top: npt.NDArray[np.bool_]
+    """(p,) which of the pixels looked at are among them."""
     where: int
     at_half: int
     """How many of them lie above the middle between the median and the largest."""
@@ -138,6 +143,7 @@ def glance_at(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> G
         kind == "u",
         float(top),
         int(at_top.sum()),
+        at_top[y, x],
         int(at_top.argmax()),
         int((wide > (middle + float(most)) / 2).sum()),
         float(wide.mean()),
@@ -190,6 +196,7 @@ def doubts_of(
         (not wrapped and _share(map(_runs_over, seen)) >= SOME, RAN_OVER),
         (_noise_falls(seen) or _are_pictures(seen), NO_COUNTS),
         (_each_by_itself(seen), BY_ITSELF),
+        (_each_stretched(seen), STRETCHED),
         (_each_normalised(seen), NORMALISED),
         (_cut_at_a_threshold(seen), THRESHOLD),
         (_hold_few_photons(seen), FEW_PHOTONS),
@@ -217,6 +224,10 @@ NO_COUNTS = (
 BY_ITSELF = (
     "the largest number is the same in every shot, as where each was scaled by itself: give the"
     " counts from before that"
+)
+STRETCHED = (
+    "the same share of the pixels of every shot holds the largest number, as where each was"
+    " stretched between percentiles: give the counts from before that"
 )
 NORMALISED = (
     "the mean or the deviation is the same in every shot, as where each was divided by its own:"
@@ -316,6 +327,22 @@ def _each_by_itself(glances: Sequence[Glance]) -> bool:
         return False
     alone = [g.where for g in glances if g.at_most == 1 and g.at_half > ALONE]
     return len(alone) > len(glances) / 4 and len(set(alone)) > 2
+
+
+def _each_stretched(glances: Sequence[Glance]) -> bool:
+    """Whether as many pixels of most shots are at the same largest number, and not always the same
+    ones, as where they are hot, markers of gaps, or lie where the beam goes through."""
+    most = np.array([glance.most for glance in glances])
+    if len(glances) < STEPS_SEEN or _are_photons(glances) or not _mostly_same(most, EXACT):
+        return False
+    at_top = np.stack([glance.at_top for glance in glances])
+    each = at_top.mean(0)
+    moving = (at_top & (each < 0.5)).sum(1)
+    always = float((each > MOST).mean())
+    share = np.array([g.at_most / g.pixels for g in glances]) - always
+    middle = float(np.median(share))
+    alike = np.abs(share - middle) <= ALIKE * middle
+    return bool(middle > 0 and np.median(moving) > ALONE and alike.mean() > 0.5)
 
 
 def _each_normalised(glances: Sequence[Glance]) -> bool:
