@@ -140,7 +140,8 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     if taxonomy is None:
         taxonomy = known_for(names)
     else:  # by the names that the project has for them now
-        names = tuple(taxonomy.names[c] for c in taxonomy.columns(names, folder))
+        columns = taxonomy.columns_of(reader.about.taxonomy, folder)
+        names = tuple(taxonomy.names[c] for c in columns)
     _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)
     known = _known(args)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from labeler.project.project import Project
 
 
+MOST_SOURCES = 1_000_000
+"""In one range of their numbers."""
 NO_SERVER = "The project calls no server that is not allowed."
 
 
@@ -78,7 +80,10 @@ def add_parsers(subparsers: Subparsers) -> None:
         "--keep-labels", type=int, metavar="N",
         help="source N was rewritten and holds the labelled shots: go on",
     )  # fmt: skip
-    sources.add_argument("--geometry", type=int, metavar="N", help="set the geometry of source N")
+    sources.add_argument(
+        "--geometry", type=_source_numbers, metavar="N",
+        help="set the geometry of source N, or of several: 1,3-5",
+    )  # fmt: skip
     for name, unit, of in (
         ("distance-mm", "MM", "from interaction to detector"),
         ("pixel-um", "UM", "side of a pixel"),
@@ -279,11 +284,25 @@ def _sources(args: argparse.Namespace) -> int:
     return 0
 
 
+def _source_numbers(text: str) -> list[int]:
+    """The numbers of sources in "2" or "1,3-5"."""
+    parts = [part.partition("-") for part in text.split(",")]
+    try:
+        each = [range(int(first), int(last if dash else first) + 1) for first, dash, last in parts]
+        if not all(1 <= len(numbers) <= MOST_SOURCES for numbers in each):
+            raise ValueError
+    except (ValueError, OverflowError) as error:
+        what = f"{text!r} are no numbers of sources: write 2, or 1,3-5"
+        raise argparse.ArgumentTypeError(what) from error
+    return [number for numbers in each for number in numbers]
+
+
 def _set_geometry(project: Project, args: argparse.Namespace) -> None:
     from labeler.shots.geometry import entered
 
-    old = next((s.info.geometry for s in project.stored_sources if s.id == args.geometry), None)
-    project.set_geometry(args.geometry, entered(old, **_entered(args)))
+    known = {source.id: source.info.geometry for source in project.stored_sources}
+    for number in sorted(args.geometry, key=known.__contains__):  # unknown ones are refused first
+        project.set_geometry(number, entered(known.get(number), **_entered(args)))
 
 
 def _entered(args: argparse.Namespace) -> dict[str, Any]:

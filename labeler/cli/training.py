@@ -249,7 +249,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
             table = project.shot_table()
             run = project.run_given(args.folder)
             preparation = preparation_for(project, run)
-            project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
+            project.taxonomy.columns_of(describe(run).taxonomy, run)  # refuses foreign classes
         ours = args.target / f"{run.name}-{PREDICTIONS}" if is_shipped(run) else run / PREDICTIONS
         out = args.out or ours
     else:

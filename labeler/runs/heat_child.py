@@ -121,7 +121,7 @@ class HeatServer:
         self.source = source
         self.reader = Reader(source.run, few=True)
         self.explainer = Explainer(self.reader)
-        self._place = source.taxonomy.places_in(self.reader.names)
+        self._places = source.taxonomy.places_among(self.reader.about.taxonomy)
         """(C,) which class of the network each class is; -1 for one that it never learnt."""
         self._scales = self.reader.about.preprocessing.scales_of(source.table)
         self._row = -1
@@ -131,7 +131,7 @@ class HeatServer:
     def answer(self, request: HeatRequest) -> HeatAnswer:
         """InputError for a shot that cannot be read and for what no network can be asked."""
         names, classes = self.reader.names, len(self.source.taxonomy)
-        place = {ours: theirs for ours, theirs in enumerate(self._place.tolist()) if theirs >= 0}
+        place = {ours: theirs for ours, theirs in enumerate(self._places.tolist()) if theirs >= 0}
         never = "The network never learnt this class."
         if request.against is not None and request.against not in place:
             raise InputError("The network never learnt the class to compare with.")

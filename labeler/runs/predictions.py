@@ -26,7 +26,7 @@ from model.heatmaps.gradcam import FORMS
 from model.prediction.embedding_file import described
 from model.preprocessing.file_pixels import NO_PIXELS, FilePixels
 from model.runs.folder import PREDICTIONS
-from model.runs.prediction_file import as_text, names_of_form, open_predictions
+from model.runs.prediction_file import as_text, classes_of, names_of_form, open_predictions
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy, plain
@@ -92,16 +92,16 @@ class RunPredictions(Predictions):
 
     def _read_answers(self, file: h5py.File) -> None:
         """Probabilities, thresholds and decisions, from the file's classes to the taxonomy's."""
-        names = [as_text(name) for name in file.attrs["class_names"]]
-        self._names = names
-        n, c = len(file["probabilities"]), len(self.taxonomy)
-        self._column = self.taxonomy.places_in(names)
+        written = classes_of(file)
+        names = self._names = written.names
+        self._column = self.taxonomy.places_among(written)
         """(C,) which column of the file is a class; -1 for one that the run never learnt."""
         self.known: Flags = self._column >= 0
+        if not self.known.any():
+            self.taxonomy.columns_of(written, self.path)  # refuses foreign classes
         ours, theirs = np.flatnonzero(self.known), self._column[self.known]
-        if not len(ours):
-            self.taxonomy.columns(names, self.path)  # refuses foreign classes
-        self._check(file["probabilities"], len(names), len(set(map(plain, names))))
+        n, c = len(file["probabilities"]), len(self.taxonomy)
+        self._check(file["probabilities"], len(names), len({*map(plain, names)}))
         self.readable: Flags = np.ones(n, bool)
         if "readable" in file:
             self.readable = np.asarray(file["readable"][()], bool)

@@ -143,7 +143,7 @@ def _readable(project: Project, n: int) -> npt.NDArray[np.bool_] | None:
 def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
     """Predict all shots; a training that was cancelled still becomes a usable run, unless the
     parent of this process is gone, which then ends it."""
-    for item in predict(table, out, out / PREDICTIONS, stop=stop, class_names=table.class_names):
+    for item in predict(table, out, out / PREDICTIONS, stop=stop, classes=table.classes):
         if item["event"] == "failed":
             text = f"The network is trained, but reading the shots failed: {item['text']}"
             yield event("note", level="warning", text=text)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 COOLED = 2.0
@@ -60,11 +60,9 @@ class Expected:
 
     def among(self, taxonomy: Taxonomy) -> _Sets:
         """The label sets by the classes that the taxonomy knows too."""
-        theirs = {plain(name): i for i, name in enumerate(self.class_names)}
-        names = [plain(name) for name in taxonomy.names]
-        columns = [i for i, name in enumerate(names) if name in theirs]
-        there = [theirs[names[i]] for i in columns]
-        sets, which = np.unique(self.sets[:, there], axis=0, return_inverse=True)
+        places = taxonomy.places_among(Taxonomy.of_names(self.class_names))
+        columns = np.flatnonzero(places >= 0).tolist()
+        sets, which = np.unique(self.sets[:, places[columns]], axis=0, return_inverse=True)
         sums = np.zeros((2, len(sets)))
         np.add.at(sums.T, which, np.stack([self.share, self.even], 1))
         return _Sets(columns, sets, sums[0], sums[1], self.balanced)

@@ -103,7 +103,8 @@ class TruthTable:
 
     def _spelt(self, name: str) -> str:
         """A class as the table spells it; '' for one that is not in it."""
-        known = (*self.found.get("classes", ()), *self.found.get("best", ()), *self._unseen)
+        found = (*self.found.get("classes", ()), *self.found.get("best", ()), *self._unseen)
+        known = [*dict.fromkeys(found)]
         place = place_among(known, name, *self.taxonomies)
         return known[place] if place >= 0 else ""
 

@@ -6,7 +6,7 @@ that the network saw, so that they can be changed and read again. Writes nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,11 @@ class Reader:
     def __init__(
         self,
         run: Path,
-        class_names: Sequence[str] | None = None,
         *,
         few: bool = False,
         preparation: Preparation | None = None,
     ) -> None:
-        network, self.about = checkpoint.load(Path(run), class_names, preparation)
+        network, self.about = checkpoint.load(Path(run), preparation=preparation)
         self.network = network
         self.head = PooledHead.of(network)
         self.size = self.about.preprocessing.size
@@ -97,7 +96,7 @@ class Reader:
     def index(self, name: str, taxonomy: Taxonomy | None = None) -> int:
         """Position of a class, whatever its spelling; InputError for one that the network does not
         know. taxonomy: in which it may have another name, as in the run itself."""
-        place = place_among(self.names, name, taxonomy, self.about.taxonomy)
+        place = place_among(self.about.taxonomy, name, taxonomy)
         if place < 0:
             mend = f"It knows {', '.join(self.names)}."
             raise InputError(f"the network has no class {name!r}", mend=mend)

@@ -97,8 +97,10 @@ class Adapting:
     project's shots from the start, or else to the shots that come, as soon as they are enough."""
 
     run: Path
-    class_names: tuple[str, ...]
+    classes: Taxonomy
+    """Of the network."""
     taxonomy: Taxonomy | None
+    """Of the project."""
     head: Head | None = None
     """Before it is adapted, it reads each shot by itself, as `predict` does in a file of few."""
     shots: int = 0
@@ -110,19 +112,19 @@ class Adapting:
 
     @classmethod
     def of(
-        cls, run: Path, names: tuple[str, ...], taxonomy: Taxonomy | None, known: Embeddings
+        cls, run: Path, classes: Taxonomy, taxonomy: Taxonomy | None, known: Embeddings
     ) -> Adapting | None:
         """With the embeddings (N, D) of a project's shots, NaN where one has none; None for a
         network that is not shipped."""
-        if expected_of(run, names) is None:
+        if expected_of(run, classes.names) is None:
             return None
-        made = cls(run, names, taxonomy)
+        made = cls(run, classes, taxonomy)
         fine = known[np.isfinite(known).all(1)]
         if len(fine) >= FEWEST:
             made.sample = None
             made._adapt(fine, len(fine), f"{len(fine):,} shots of the project")
         else:
-            made.head = adapted_head(run, taxonomy, names, known[:0])
+            made.head = adapted_head(run, taxonomy, classes, known[:0])
             what = "The shipped network is not adapted to this experiment yet"
             made.notices.append(f"{what}: that takes {FEWEST} shots.")
         return made
@@ -139,7 +141,7 @@ class Adapting:
         return found | said | {"adapted_to": adapted_to}
 
     def _adapt(self, seen: Embeddings, shots: int, words: str) -> None:
-        self.head = adapted_head(self.run, self.taxonomy, self.class_names, seen)
+        self.head = adapted_head(self.run, self.taxonomy, self.classes, seen)
         if self.head is not None:
             self.shots = shots
             self.notices.append(f"The shipped network is adapted to {words}.")
@@ -198,7 +200,7 @@ class LiveReader:
         head = PooledHead.of(network)
         none = np.zeros((0, head.weight.shape[1]), np.float16)
         seen = none if known is None else known
-        adapting = Adapting.of(Path(run), about.class_names, taxonomy, seen)
+        adapting = Adapting.of(Path(run), about.taxonomy, taxonomy, seen)
         return cls(
             about, head, chosen, says, Path(run).resolve().name, box,
             seen_by_a_cell(network, size), geometry or Geometry(), adapting=adapting,

@@ -187,7 +187,8 @@ def describe(
     themselves; `cells` is the part of the network's input that the cells of its heatmaps tile, and
     `seen` the width that each can see, see `receptive_field.seen_by_a_cell`."""
     field = about.preprocessing.field(shape, beam)
-    return {
+    earlier = {"earlier_names": list(about.earlier_names)} if about.earlier_names else {}
+    return earlier | {
         "class_names": list(about.class_names),
         "answer": "decided",
         "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),

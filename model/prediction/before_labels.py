@@ -6,7 +6,6 @@ answers as the instant head does without a label, so that files say what the win
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy.typing as npt
 
 from model.active import head
 from model.active.prior import FEWEST
-from model.runs.checkpoint import same_classes
 from model.runs.prior import expected_of, prior_of
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
@@ -27,20 +25,18 @@ MOST = 40_000
 _AT_ONCE = 16_384
 
 
-def answer_again(
-    file: h5py.File, run: Path, table: ShotTable, class_names: Sequence[str]
-) -> str | None:
+def answer_again(file: h5py.File, run: Path, table: ShotTable, theirs: Taxonomy) -> str | None:
     """Replace logits, probabilities, decided and thresholds of a whole predictions file by those of
     the adapted head; what was done in words, None for a network that is not shipped.
 
     Heatmaps stay those of the network's own head.
     """
-    if expected_of(run, tuple(class_names)) is None:
+    if expected_of(run, theirs.names) is None:
         return None
     readable = np.asarray(file["readable"][()], bool)
     step = max(1, -(-len(readable) // MOST))
     seen = file["embeddings"][::step][readable[::step]]
-    made = adapted_head(run, table.taxonomy, class_names, seen) if len(seen) else None
+    made = adapted_head(run, table.taxonomy, theirs, seen) if len(seen) else None
     if made is None:
         return None
     for first in range(0, len(readable), _AT_ONCE):
@@ -59,16 +55,17 @@ def answer_again(
 def adapted_head(
     run: Path,
     given: Taxonomy | None,
-    class_names: Sequence[str],
+    theirs: Taxonomy,
     seen: npt.NDArray[np.float16],
 ) -> head.Head | None:
-    """The head of a shipped network, adapted to the embeddings (n, D) of the shots at hand.
+    """The head of a shipped network of `theirs`, adapted to the embeddings (n, D) of the shots at
+    hand.
 
     By the rules of the `given` taxonomy where it has the classes of the network, otherwise by the
     shipped ones; None where neither has them.
     """
     known = (given, load(shipped("helium")))
-    fits = (t for t in known if t is not None and same_classes(t.names, class_names))
+    fits = (t for t in known if t is not None and t.is_same(theirs))
     taxonomy = next(fits, None)
     if taxonomy is None:
         return None

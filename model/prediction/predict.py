@@ -9,7 +9,7 @@ process, so the datasets hold the same bytes; interrupted, the same call goes on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import PredictionFile, create
 from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import Taxonomy
 
 BETWEEN_REPORTS = 0.5
 """Seconds between two progress events, where a batch takes less."""
@@ -56,7 +57,7 @@ def predict(
     out: Path,
     *,
     stop: Stop = never,
-    class_names: Sequence[str] | None = None,
+    classes: Taxonomy | None = None,
     engine: str = "auto",
     scheduler: str | None = None,
     workers: int | None = None,
@@ -67,7 +68,7 @@ def predict(
     Yields `note` (which engine, and once how many shots were left out), `progress` at least once
     a batch, then `finished` (predictions, shots, unreadable, seconds), `cancelled` or `failed`.
     `stop` is asked before every batch; stopped or failed, nothing is left behind.
-    class_names: refuse a run of other classes than these (a project's own).
+    classes: refuse a run of other classes than these (a project's own).
     engine: auto, torch or openvino, see `inference.choose`.
     An `out` that is one of the files of shots is refused; see also `prediction_file.check_place`.
     scheduler, workers: of a Dask cluster, then what is done is kept.
@@ -79,7 +80,7 @@ def predict(
         if not len(table):
             raise InputError("there are no shots to predict", mend="Add a file of shots first.")
         run = Path(run).resolve()
-        network, about = checkpoint.load(run, class_names, preparation)
+        network, about = checkpoint.load(run, classes, preparation)
         checkpoint.check_kind(about, table.sources)
         work = _Work(table, run, Path(out), network, about, engine, stop)
         if scheduler is None:
@@ -138,7 +139,7 @@ def _here(work: _Work) -> Iterator[Event]:
             return
         places = {"field": fields_of(table, about), "shift": source.shift}
         writer.write(np.arange(len(table)), {"role": table.role} | places)
-        said = writer.change(lambda file: answer_again(file, work.run, table, about.class_names))
+        said = writer.change(lambda file: answer_again(file, work.run, table, about.taxonomy))
         if said:
             yield event("note", level="info", text=said)
         writer.finish()
@@ -233,7 +234,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         refuse_nothing(total, unreadable, overflowing, error)
         yield from left_out(total, unreadable, overflowing, error)
         with h5py.File(filling.part, "r+", locking=False, libver="latest") as file:
-            said = answer_again(file, work.run, table, work.about.class_names)
+            said = answer_again(file, work.run, table, work.about.taxonomy)
         if said:
             yield event("note", level="info", text=said)
         filling.finish()

@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from model.physics.profiles import centre_of
+from model.preprocessing import preparation
 from model.preprocessing.preparation import ALIKE, Reference, least_half_turn, logs_of
+from model.shots.counts.check import NUMBER
 
 Doubles = npt.NDArray[np.float64]
 Point = tuple[float, float]
-FAR = 1 / 8
-"""Of the shorter side, in one direction: from there on a beam is far off the middle."""
+FAR = preparation.REACH
+"""Of the shorter side, in one direction: from there on a beam is far off the middle, and not found
+by the step that looks for it near there."""
 REACH, COMMON = 0.375, 0.15
 """A beam is looked for within this share of each side, where a half turn about it leaves at least
 this share of the pixels upon others."""
@@ -64,7 +67,7 @@ def where_it_is(seen: Reference, matters: Callable[[Point], bool]) -> str:
     return (
         f"the beam seems to be near y x = {place}, {off:.0f} pixels off the middle, about which"
         " networks read shots while no one gives it, and they may seem empty: give it in Project →"
-        f" Geometry… (airylabel sources PROJECT --geometry N --centre {place})"
+        f" Geometry… (airylabel sources PROJECT --geometry {NUMBER} --centre {place})"
     )
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from model.preprocessing.beam_place import where_it_is
 from model.preprocessing.file_pixels import FEWEST_SHOTS, NO_PIXELS, FilePixels, PixelSample
-from model.preprocessing.preparation import reference_of
+from model.preprocessing.preparation import PixelStatistics, reference_of
 from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
@@ -118,9 +118,11 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
     for numbers in judged_together(table):
         rows = np.flatnonzero(np.isin(table.source_of, numbers))
         sample = np.random.default_rng(0).permutation(rows)[:SAMPLE]
-        found = _scale_in(table, sample, reduce)
+        found, beam = _scale_in(table, sample, reduce)
         for number in numbers:
-            scales[number] = found
+            given = table.sources[number].geometry.centre is not None
+            doubts = (*found.doubts, *[beam] * bool(beam and not given))
+            scales[number] = replace(found, doubts=doubts)
     return tuple(scales)
 
 
@@ -154,7 +156,10 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
     return CountScale(pedestal, float(np.exp(np.average(levels, weights=count * lit))))
 
 
-def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> FileScale:
+def _scale_in(
+    table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce
+) -> tuple[FileScale, str]:
+    """The scale that these rows tell, and what to say of the beam of files that give none."""
     shown, glances = PixelSample(), []
     read = partial(table.iter_usable, rows, lambda row, error: None)
     each = [table.sources[n] for n in table.source_of[rows]]
@@ -170,18 +175,23 @@ def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> 
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
-    known = any(info.geometry.centre is not None for info in each)
+    asked = [row for row in rows if table.geometry(row).centre is None]
 
     def matters(beam: tuple[float, float]) -> bool:
-        row, counts, mask = next(iter(kept or read()))
+        row, counts, mask = next(shot for shot in kept or read() if shot[0] in asked)
         now = table.geometry(row)
         given = replace(now, centre=beam)
         one, other = (reduce(counts, mask, where, pixels)[0] for where in (now, given))
         return not np.array_equal(one, other, equal_nan=True)
 
-    if seen is not None and not known and (where := where_it_is(seen, matters)):
-        doubts.append(where)
-    return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels)
+    if len(asked) < len(rows):
+        some = PixelStatistics()
+        for row, counts, mask in kept or read():
+            if row in asked:
+                some.add(counts if mask is None else np.where(mask, counts, 0))
+        seen = some.reference() if some.shots >= FEWEST_SHOTS else None
+    where = "" if seen is None else where_it_is(seen, matters)
+    return FileScale(scale.pedestal, scale.level, tuple(doubts), pixels), where
 
 
 def looks_of(sample: Sequence[Seen]) -> list[Look]:

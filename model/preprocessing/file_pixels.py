@@ -40,11 +40,13 @@ CORE = 1 / 3
 @dataclass(frozen=True)
 class FilePixels:
     """bad (y, x) True: hot or dead; None: none, or too few shots to tell. Pixels of `full` counts
-    or more are full; `dark`: counts of a pixel without light."""
+    or more are full; `dark`: counts of a pixel without light. All of it holds of shots of `shape`
+    (y, x) alone; None: of any."""
 
     bad: Flags | None = None
     full: float = math.inf
     dark: float = 0.0
+    shape: tuple[int, ...] | None = None
 
     @property
     def are_full(self) -> bool:
@@ -58,7 +60,7 @@ class FilePixels:
         return [bad, self.full, self.dark] if self.are_full else [bad]
 
     def good(self, mask: Flags | None, shape: tuple[int, ...]) -> Flags | None:
-        """A mask (y, x), True = good, without the bad pixels, which matter in their shape alone."""
+        """A mask (y, x), True = good, without the bad pixels."""
         if self.bad is None or self.bad.shape != shape:
             return mask
         return ~self.bad if mask is None else mask & ~self.bad
@@ -66,7 +68,7 @@ class FilePixels:
     def estimated(self, counts: Floats, mask: Flags | None, beam: tuple[float, float]) -> Floats:
         """Counts (y, x) with an estimate where pixels are full and good, as far as others are seen
         around them; `beam` (y, x)."""
-        if not self.are_full:
+        if not self.are_full or self.shape not in (None, counts.shape):
             return counts
         good = np.isfinite(counts) if mask is None else mask & np.isfinite(counts)
         full = good & (counts >= self.full)
@@ -165,7 +167,7 @@ class PixelSample:
         if self.shots < FEWEST_SHOTS:
             return NO_PIXELS
         bad = (seen or self.statistics.reference()).bad_pixels
-        return FilePixels(bad if bad.any() else None, *full_from(self.tops))
+        return FilePixels(bad if bad.any() else None, *full_from(self.tops), bad.shape)
 
 
 def _digest(flags: Flags) -> str:

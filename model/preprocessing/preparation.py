@@ -44,7 +44,7 @@ MISSED = 5.0
 AROUND, STEP = 11, 4
 """How much neighbours differ is told by squares of AROUND pixels a side, at every STEP-th row and
 column."""
-REACH = 0.1
+REACH = 1 / 8
 """A centre is looked for within this share of the shorter side."""
 FAR, ALIKE, BETTER = 0.25, 0.75, 2.0
 """Where nothing is known of a beam: how far from the middle it is looked for, from which

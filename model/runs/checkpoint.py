@@ -33,7 +33,7 @@ from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, Taxonomy, plain
+from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, Taxonomy
 
 FORMAT = 1
 MOST_SETS, MOST_CHANNELS, LARGEST_SIDE = 1 << MAX_ENUMERATED, 16, 4096
@@ -193,12 +193,12 @@ def describe(folder: Path) -> Checkpoint:
 
 def load(
     folder: Path,
-    class_names: Sequence[str] | None = None,
+    classes: Taxonomy | None = None,
     preparation: Preparation | None = None,
 ) -> tuple[networks.Network, Checkpoint]:
     """The network of a run folder, on the CPU in evaluation mode, and what is known about it.
 
-    With `class_names`, a network of other classes, or in another order, is refused. `preparation`:
+    With `classes`, a network of other ones, or in another order, is refused. `preparation`:
     what is done to every shot first, for a network that learnt without any; None: its own.
     Raises InputError with one message for a missing, damaged, changed or foreign checkpoint.
     """
@@ -207,8 +207,8 @@ def load(
     about = _with_reference(description, folder)
     if preparation is not None:
         about = replace(about, preprocessing=replace(about.preprocessing, preparation=preparation))
-    if class_names is not None:
-        check_classes(about, class_names, folder)
+    if classes is not None:
+        check_classes(about, classes, folder)
     path = folder / WEIGHTS
     try:
         data = path.read_bytes()
@@ -275,19 +275,14 @@ def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
     return Checkpoint.from_dict(description, Reference.load(folder / REFERENCE))
 
 
-def same_classes(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether both name the same classes in the same order."""
-    return [plain(n) for n in first] == [plain(n) for n in second]
-
-
-def check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -> None:
+def check_classes(about: Checkpoint, classes: Taxonomy, folder: Path) -> None:
     """InputError where a network was trained for other classes, or in another order."""
-    if same_classes(about.class_names, class_names):
+    if classes.is_same(about.taxonomy):
         return
     raise InputError(
         f"was trained for other classes ({', '.join(about.class_names)})",
         file=folder,
-        mend=f"Choose a run of these: {', '.join(class_names)}.",
+        mend=f"Choose a run of these: {', '.join(classes.names)}.",
     )
 
 

@@ -12,10 +12,11 @@ Grad-CAM++; `heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in
 sees, as fractions (older files have the attribute alone, that of the first source); `shift` (N, 2)
 float32, how far (down, right) the preparation moved each shot to bring its beam to the middle, in
 shares of its sides.
-Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_form, input
-(pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
-of the part of a shot that the network sees, as fractions), cells (the same of the box that the
-cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive_field`),
+Attributes: class_names, earlier_names (of each, parted by ';'; not there where none had one),
+answer, thresholds (C,), run, network, recipe, heatmap_form, input (pattern; or correlation, where
+heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1 of the part of a shot that the
+network sees, as fractions), cells (the same of the box that the cells of a heatmap tile, which is
+half a cell off `field` for a ResNet: see `receptive_field`),
 seen_by_a_cell (the width of what each can see, as a share of what the network sees),
 fingerprint, geometry (S,) uint64, a number for each source that stands for what its geometry
 decided of what the network read, and full (S,) bool, where full pixels were estimated about the
@@ -45,6 +46,7 @@ from model.errors import InputError, counted
 from model.heatmaps.gradcam import FORMS, Form
 from model.output_files import check_own, give_name, part_of, room_for_the_end
 from model.runs.folder import PREDICTIONS
+from model.taxonomy.taxonomy import Taxonomy
 
 Attributes = Mapping[str, Any]
 Result = TypeVar("Result")
@@ -151,6 +153,13 @@ class PredictionFile:
 def as_text(value: Any) -> str:
     """A text among the attributes of such a file."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def classes_of(file: h5py.File) -> Taxonomy:
+    """The classes of such a file, with what they were called before where it says so; KeyError
+    where it names none."""
+    names, earlier = file.attrs["class_names"], file.attrs.get("earlier_names", ())
+    return Taxonomy.of_names([as_text(n) for n in names], [as_text(n) for n in earlier])
 
 
 def open_predictions(path: Path) -> h5py.File:

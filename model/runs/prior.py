@@ -18,7 +18,7 @@ from model.active.prior import Expected, Prior
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import written_whole
 from model.runs.folder import DESCRIPTION, EXPECTED, WEIGHTS
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.taxonomy import Taxonomy
 
 _TROUBLE = (InputError, OSError, ValueError, KeyError, TypeError, SafetensorError)
 
@@ -26,26 +26,27 @@ _TROUBLE = (InputError, OSError, ValueError, KeyError, TypeError, SafetensorErro
 def prior_of(
     run: Path | str, taxonomy: Taxonomy, embeddings: npt.ArrayLike | None = None
 ) -> Prior | None:
-    """The head of a run folder or backbone, its classes matched by name; None where none match,
-    or where the embeddings (N, D) are of another network.
+    """The head of a run folder or backbone, its classes matched by their names of now and before;
+    None where none match, or where the embeddings (N, D) are of another network.
 
     With the embeddings of all shots, that of a shipped network is adapted to them.
     Raises InputError for a folder without a network.
     """
     run = Path(run)
     try:
-        names = parsed_json(text_of(run / DESCRIPTION), run / DESCRIPTION)["class_names"]
+        about = parsed_json(text_of(run / DESCRIPTION), run / DESCRIPTION)
+        theirs = Taxonomy.of_names(about["class_names"], about.get("earlier_names") or ())
         with safe_open(str(run / WEIGHTS), "numpy") as file:
             weight = file.get_tensor("head.linear.weight").astype(np.float32)
             bias = file.get_tensor("head.linear.bias").astype(np.float32)
     except _TROUBLE as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=run, mend=mend) from error
-    theirs = {plain(name): i for i, name in enumerate(names)}
-    known = np.array([plain(name) in theirs for name in taxonomy.names])
+    places = taxonomy.places_among(theirs)
+    known = places >= 0
     if not known.any():
         return None
-    rows = [theirs[plain(name)] for name in taxonomy.names if plain(name) in theirs]
+    rows = places[known]
     full = np.zeros((len(taxonomy), weight.shape[1]), np.float32)
     level = np.zeros(len(taxonomy), np.float32)
     full[known], level[known] = weight[rows], bias[rows]
@@ -55,7 +56,7 @@ def prior_of(
     found = np.asarray(embeddings)
     if found.shape[1:] != weight.shape[1:]:
         return None
-    expected = expected_of(run, tuple(names))
+    expected = expected_of(run, theirs.names)
     if expected is None:
         return prior
     return prior.adapted(expected, found, taxonomy, legal_sets(taxonomy))

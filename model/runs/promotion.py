@@ -18,12 +18,11 @@ import numpy.typing as npt
 from model.errors import InputError, counted
 from model.metrics import bootstrap
 from model.metrics.metrics import constant_answer, constant_prediction, f1_scores
-from model.runs.prediction_file import as_text, open_predictions
+from model.runs.prediction_file import classes_of, open_predictions
 from model.taxonomy.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-_NAMES = "class_names"
 FEWEST_SHOTS = 6
 """On fewer evaluation shots no difference is significant: 2 · 0.5^5 > 0.05 (sign test)."""
 LOWER = "it scores lower"
@@ -230,7 +229,8 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
     try:
         with open_predictions(path) as file:
-            names = [as_text(name) for name in file.attrs[_NAMES]]
+            theirs = classes_of(file)
+            names = theirs.names
             shape = file["probabilities"].shape
             if shape[1:] != (len(names),) or len(file["probabilities"]) > n:
                 what = f"holds predictions of {shape} labels for {len(names)} classes, {n} shots"
@@ -244,9 +244,8 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     except (OSError, KeyError) as error:
         what = f"is not a file of predictions ({error})"
         raise InputError(what, file=path, mend="Predict again with that run.") from error
-    column = taxonomy.places_in(names)
-    known = column >= 0
-    found = np.zeros((n, len(taxonomy)), bool)
-    found[: len(decided), known] = decided[:, column[known]]
+    found, places = np.zeros((n, len(taxonomy)), bool), taxonomy.places_among(theirs)
+    ours = np.flatnonzero(places >= 0)
+    found[: len(decided), ours] = decided[:, places[ours]]
     # shots that were added since have no prediction
     return Answers(found, np.pad(readable, (0, n - len(decided))))

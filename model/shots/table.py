@@ -71,6 +71,11 @@ class ShotTable:
         return len(self.index_of)
 
     @property
+    def classes(self) -> Taxonomy:
+        """The taxonomy, where there is none the classes without rules."""
+        return self.taxonomy or Taxonomy.of_names(self.class_names)
+
+    @property
     def decided(self) -> npt.NDArray[np.bool_]:
         """(N, C) which of `labels` mean something: those of labelled shots, where known."""
         of_shots = np.broadcast_to(self.labelled[:, None], self.labels.shape)

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,13 @@ from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs import learned_shots as learned
 from model.runs.backbone import begin, fits, known_in_words, take_over
-from model.runs.checkpoint import Checkpoint, same_classes
+from model.runs.checkpoint import Checkpoint
 from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE, backbone_folder
 from model.runs.judges import KEPT_ASIDE, RANDOM_CHECKS
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import Taxonomy
 from model.training import resume
 from model.training.data import TrainingData, prepare
 from model.training.engine import Engine, is_lost_peer
@@ -374,9 +374,10 @@ def _caution(shots: int) -> float:
 
 def _first_network(
     table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
-) -> tuple[Network, str, Sequence[str]]:
+) -> tuple[Network, str, Taxonomy]:
     """The network before the first step, in words where it begins ('' for chance), and the classes
     of which it knows something."""
+    classes = table.classes
     if options.warm_start is not None:
         network, about = checkpoint.load(options.warm_start)
         if about.network != recipe.network or about.recipe.activation != recipe.activation:
@@ -388,14 +389,14 @@ def _first_network(
             )
         said = f"Begun from {options.warm_start.name}"
         fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
-        if same_classes(about.class_names, table.class_names):
+        if classes.is_same(about.taxonomy):
             fresh.load_state_dict(network.state_dict())
-            return fresh, f"{said}.", about.class_names
-        known = take_over(fresh, table.class_names, network, about.class_names)
+            return fresh, f"{said}.", about.taxonomy
+        known = take_over(fresh, classes, network, about.taxonomy)
         if not known:
-            checkpoint.check_classes(about, table.class_names, options.warm_start)
-        said += f"; {known_in_words(table.class_names, about.class_names)}"
-        return fresh, said, about.class_names
+            checkpoint.check_classes(about, classes, options.warm_start)
+        said += f"; {known_in_words(classes, about.taxonomy)}"
+        return fresh, said, about.taxonomy
     about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
     network = checkpoint.build(about, weights=recipe.weights)
     if recipe.prior:
@@ -403,17 +404,15 @@ def _first_network(
         odds = np.log(share / (1 - share)).astype(np.float32)
         network.head.linear.bias.data.copy_(torch.from_numpy(odds))
     if not recipe.backbone:
-        return network, "", ()
-    knows = checkpoint.describe(backbone_folder(recipe.backbone)).class_names
-    return network, begin(network, recipe, table.class_names), knows
+        return network, "", Taxonomy.of_names(())
+    knows = checkpoint.describe(backbone_folder(recipe.backbone)).taxonomy
+    return network, begin(network, recipe, classes), knows
 
 
-def _rest_undecided(network: Network, data: TrainingData, knows: Sequence[str]) -> None:
+def _rest_undecided(network: Network, data: TrainingData, knows: Taxonomy) -> None:
     """Let a class that no training shot is decided on, and of which the network knows nothing, be
     one that it does not find: nothing that it learns would move it."""
-    known = data.known[data.training].any(0) | np.isin(
-        [plain(n) for n in data.table.class_names], [plain(n) for n in knows]
-    )
+    known = data.known[data.training].any(0) | (data.table.classes.places_among(knows) >= 0)
     rest = torch.from_numpy(np.flatnonzero(~known))
     with torch.no_grad():
         network.head.linear.weight[rest] = 0.0

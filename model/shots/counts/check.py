@@ -47,10 +47,15 @@ pixels beside such a jump that no gap and no stray particle makes."""
 PAIRS, DENSE = 40, 0.5
 """Pixels of a shot with their neighbour at the higher of two numbers, and the share of those at it
 that have such a neighbour, from which on others would hold more than a photon."""
+ALIKE = 0.05
+"""Numbers of pixels that differ by less than this share are the same, but for pixels that happen to
+be alike; those of detectors that saturate differ by their light."""
 FEW = 1000
 """Photons of a shot below which a network reads little: the macro F1 of the shipped one is 0.54
 there, and 0.34 at 300 and 0.12 at 50."""
 _SINGLE = np.finfo(np.float32)
+NUMBER = "{number}"
+"""Stands in a doubt for the number of the file, see `in_words`."""
 
 
 def unusable(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None = None) -> str:
@@ -85,6 +90,8 @@ class Glance:
     """The largest of all its good pixels, at how many of them, and where; that of its type, where a
     pixel reaches it, also where it is a marker."""
     at_most: int
+    at_top: npt.NDArray[np.bool_]
+    """(p,) which of the pixels looked at are among them."""
     where: int
     at_half: int
     """How many of them lie above the middle between the median and the largest."""
@@ -136,6 +143,7 @@ def glance_at(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> G
         unsigned=kind == "u",
         most=float(top),
         at_most=int(at_top.sum()),
+        at_top=at_top[y, x],
         where=int(at_top.argmax()),
         at_half=int((wide > (middle + float(most)) / 2).sum()),
         mean=float(wide.mean()),
@@ -188,6 +196,7 @@ def doubts_of(
         (not wrapped and _share(map(_runs_over, seen)) >= SOME, RAN_OVER),
         (_noise_falls(seen) or _are_pictures(seen), NO_COUNTS),
         (_each_by_itself(seen), BY_ITSELF),
+        (_each_stretched(seen), STRETCHED),
         (_each_normalised(seen), NORMALISED),
         (_cut_at_a_threshold(seen), THRESHOLD),
         (_hold_few_photons(seen), FEW_PHOTONS),
@@ -215,6 +224,10 @@ NO_COUNTS = (
 BY_ITSELF = (
     "the largest number is the same in every shot, as where each was scaled by itself: give the"
     " counts from before that"
+)
+STRETCHED = (
+    "the same share of the pixels of every shot holds the largest number, as where each was"
+    " stretched between percentiles: give the counts from before that"
 )
 NORMALISED = (
     "the mean or the deviation is the same in every shot, as where each was divided by its own:"
@@ -316,6 +329,22 @@ def _each_by_itself(glances: Sequence[Glance]) -> bool:
     return len(alone) > len(glances) / 4 and len(set(alone)) > 2
 
 
+def _each_stretched(glances: Sequence[Glance]) -> bool:
+    """Whether as many pixels of most shots are at the same largest number, and not always the same
+    ones, as where they are hot, markers of gaps, or lie where the beam goes through."""
+    most = np.array([glance.most for glance in glances])
+    if len(glances) < STEPS_SEEN or _are_photons(glances) or not _mostly_same(most, EXACT):
+        return False
+    at_top = np.stack([glance.at_top for glance in glances])
+    each = at_top.mean(0)
+    moving = (at_top & (each < 0.5)).sum(1)
+    always = float((each > MOST).mean())
+    share = np.array([g.at_most / g.pixels for g in glances]) - always
+    middle = float(np.median(share))
+    alike = np.abs(share - middle) <= ALIKE * middle
+    return bool(middle > 0 and np.median(moving) > ALONE and alike.mean() > 0.5)
+
+
 def _each_normalised(glances: Sequence[Glance]) -> bool:
     """Whether mean, deviation or root mean square of all shots is the same, and closer than noise
     leaves it."""
@@ -389,12 +418,24 @@ def _background_of(glance: Glance) -> tuple[float, float]:
 
 
 def in_words(doubts: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
-    """(name of a file, its doubts) to a message a doubt, in which files of the same are one."""
-    files: dict[str, list[str]] = {}
-    for name, texts in doubts:
+    """(name of a file, its doubts) of all files in order to a message a doubt, in which files of
+    the same are one; NUMBER in it becomes their numbers, from 1 on: "2", "1,3-5"."""
+    names: list[str] = []
+    files: dict[str, list[int]] = {}
+    for place, (name, texts) in enumerate(doubts):
+        names.append(name)
         for text in texts:
-            files.setdefault(text, []).append(name)
+            files.setdefault(text, []).append(place)
     return [
-        f"{names[0]}{f' and {len(names) - 1:,} more' * (len(names) > 1)}: {text}."
-        for text, names in files.items()
+        f"{names[places[0]]}{f' and {len(places) - 1:,} more' * (len(places) > 1)}:"
+        f" {text.replace(NUMBER, _numbers(places))}."
+        for text, places in files.items()
     ]
+
+
+def _numbers(places: Sequence[int]) -> str:
+    """Places in rising order as numbers from 1 on."""
+    starts = [k for k, p in enumerate(places) if not k or places[k - 1] != p - 1]
+    ends = [*(k - 1 for k in starts[1:]), len(places) - 1]
+    each = ((places[a] + 1, places[b] + 1) for a, b in zip(starts, ends, strict=True))
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in each)

@@ -13,6 +13,7 @@ import pytest
 
 from labeler.cli import main
 from labeler.cli.output import follow
+from labeler.project.project import Project
 from model.events import event
 from tests.helpers.imports import loaded_by
 from tests.helpers.waiting import PATIENCE_S
@@ -117,7 +118,9 @@ def test_a_place_that_may_not_be_read_is_said_in_one_line(tmp_path, capsys, monk
 
 
 @pytest.mark.parametrize(
-    "words", ["networks --channels 99999999999999999999", "side-by-side P --sizes 99999999999",
+    "words", ["sources P --geometry 3-1", "sources P --geometry 1-99999999999",
+              "sources P --geometry N", "networks --channels 99999999999999999999",
+              "side-by-side P --sizes 99999999999",
               "export P --out l.csv --columns shot\nRound"],
 )  # fmt: skip
 def test_values_that_cannot_be_are_wrong_use(words, capsys):
@@ -130,6 +133,24 @@ def test_values_that_cannot_be_are_wrong_use(words, capsys):
 def test_a_geometry_of_no_source_is_refused(tmp_path, capsys):
     assert main(["sources", str(make_project(tmp_path)), "--distance-mm", "150"]) == 1
     assert "a geometry is of one source. Say of which: --geometry N." in capsys.readouterr().err
+
+
+def test_several_sources_get_one_geometry_and_none_where_one_is_not_there(tmp_path, capsys):
+    files = [str(write_shots(tmp_path / f"{n}.h5", n)) for n in (2, 3, 4)]
+    assert main(["create", str(tmp_path / "three"), *files]) == 0
+    words = ["sources", str(tmp_path / "three"), "--centre", "7", "9", "--geometry"]
+    assert main([*words, "1,4"]) == 1
+    assert "there is no source 4" in capsys.readouterr().err
+
+    def centres():
+        with Project.open(tmp_path / "three") as project:
+            return [info.geometry.centre for info in project.sources]
+
+    assert centres() == [None, None, None]
+    assert main([*words, "1,3"]) == 0
+    assert centres() == [(7, 9), None, (7, 9)]
+    assert main([*words, "1-3"]) == 0
+    assert centres() == [(7, 9)] * 3
 
 
 @pytest.mark.parametrize(

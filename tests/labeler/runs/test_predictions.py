@@ -107,6 +107,21 @@ def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
     assert np.array_equal(found.cells(4, ROUND), heat[4, ROUND].astype(np.float32))
 
 
+def test_a_class_that_got_its_name_back_has_its_predictions_and_a_fresh_one_has_not(tmp_path):
+    names = ["Line" if name == "Streak" else name for name in HELIUM.names]
+    probabilities = np.random.default_rng(1).random((8, 11)).astype(np.float32)
+    path = write_predictions(tmp_path / "p.h5", probabilities, names)
+    with h5py.File(path, "r+") as file:
+        earlier = ["Streak" if name == "Line" else "" for name in names]
+        file.attrs["earlier_names"] = np.array(earlier, "S")
+    grown = Taxonomy("helium", (Class("Line"), *HELIUM.classes), HELIUM.rules)
+    found = RunPredictions.open(path, grown, 8)
+    assert found.known.tolist() == [False] + [True] * 11
+    np.testing.assert_array_equal(found.probabilities[:, 1:], probabilities)
+    verdict = compare_files(path, path, found.decided, np.arange(8), grown)
+    assert verdict.new == 1
+
+
 def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots(["Round"]))
     grown = Taxonomy("helium", (Class("Core"), *HELIUM.classes), HELIUM.rules)

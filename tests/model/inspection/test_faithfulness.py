@@ -314,7 +314,7 @@ def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_on
         return {form: replace(found, values=values)}
 
     monkeypatch.setattr(class_figure.Explainer, "cells", only_repeated)
-    monkeypatch.setattr(class_figure.Explainer, "nothing_to_see", lambda *asked: "")
+    monkeypatch.setattr(class_figure.Explainer, "nothing_to_see", lambda *asked: [""] * 3)
     table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
     request = class_figure.FigureRequest(("Streak", "Round"), forms=(BEST, "directions"))
     truth = TruthTable({"best": {"Streak": "directions"}})
@@ -333,7 +333,7 @@ def test_what_cannot_be_drawn_is_said(made, tmp_path):
             table, made / "run", tmp_path / "a.png", class_figure.FigureRequest(("Bent",))
         )
     request = class_figure.FigureRequest(("Streak",))
-    with pytest.raises(InputError, match="from 1 to 8"):
+    with pytest.raises(InputError, match="there is no shot 10"):
         class_figure.draw(table, made / "run", tmp_path / "a.png", request, rows=[9])
     with pytest.raises(InputError, match="there is no shot 99"):
         occlusion.of_shot(table, made / "run", 98, "Streak")

@@ -82,7 +82,7 @@ def test_without_a_project_the_network_is_adapted_as_soon_as_there_are_enough_hi
     record = Record(tmp_path, reader.attributes)
     lines = Lines(tmp_path / "lines.jsonl", reader.about.class_names)
     said = []
-    alone = adapted_head(place / "run", HELIUM, HELIUM.names, predicted(place, "embeddings")[:0])
+    alone = adapted_head(place / "run", HELIUM, HELIUM, predicted(place, "embeddings")[:0])
     for first, last in ((0, FEWEST - 1), (FEWEST - 1, FEWEST), (FEWEST, 2 * FEWEST)):
         read, found, _ = reader.read(hits[first:last])
         record.add(read, found)

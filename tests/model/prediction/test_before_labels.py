@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model.prediction import before_labels
+from model.taxonomy.taxonomy import Taxonomy
 
 N, BLIND = 10, [0, 7]
 """Shots, and those that cannot be read."""
@@ -38,7 +39,7 @@ def answered(monkeypatch, tmp_path):
         file["decided"] = np.zeros((N, 2), bool)
         file.attrs["thresholds"] = (0.5, 0.5)
         table = SimpleNamespace(taxonomy=None)
-        said = before_labels.answer_again(file, tmp_path, table, ("A", "B"))
+        said = before_labels.answer_again(file, tmp_path, table, Taxonomy.of_names("AB"))
         yield file, fitted[0], said
 
 

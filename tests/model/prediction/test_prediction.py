@@ -20,6 +20,7 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots import table as shots
 from model.taxonomy.decoding import sigmoid
+from model.taxonomy.taxonomy import Taxonomy
 from tests.helpers.gradcam_autograd import as_computed
 from tests.helpers.narrow import NARROW
 from tests.helpers.shots import make_shots
@@ -312,11 +313,12 @@ def test_a_reader_who_goes_away_leaves_nothing_behind(tmp_path, run):
 
 def test_a_run_of_other_classes_is_refused_in_one_message(tmp_path, run):
     table = shots.table_of_file(make_file(tmp_path / "a.h5", n=2))
-    *_, last = predict(table, run, tmp_path / "p.h5", class_names=("Round", "Bent", "Empty"))
+    other = Taxonomy.of_names(("Round", "Bent", "Empty"))
+    *_, last = predict(table, run, tmp_path / "p.h5", classes=other)
     assert last["event"] == "failed"
     assert "was trained for other classes (Round, Streak, Empty)" in last["text"]
     assert "Bent" in last["text"]
-    events_of(table, run, tmp_path / "p.h5", class_names=CLASSES, engine="torch")
+    events_of(table, run, tmp_path / "p.h5", classes=Taxonomy.of_names(CLASSES), engine="torch")
 
 
 @pytest.mark.parametrize("what", ["no run", "no folder", "no shots"])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from model.preprocessing.beam_place import beam_far_off
+from model.preprocessing.count_scale import doubts_in_words
 from model.preprocessing.network_input import Preprocessing
-from model.preprocessing.preparation import reference_of
+from model.preprocessing.preparation import find_centre, reference_of
 from model.shots.layouts import Geometry
-from model.shots.table import table_of_file
+from model.shots.table import table_of_file, table_of_files
 
 SIDE = 96
 SQUARE, WIDE = (SIDE, SIDE), (SIDE, 2 * SIDE)
@@ -103,6 +104,16 @@ def test_no_beam_near_the_middle_is_said_to_be_far_off(spoil, share):
     assert beam_far_off(reference_of(images)) is None
 
 
+@pytest.mark.parametrize("shape", [SQUARE, WIDE])
+@pytest.mark.parametrize("share", [0.11, 0.12, 0.13, 0.2])
+def test_a_beam_is_found_near_the_middle_or_said_to_be_far_off(shape, share):
+    beam = off(shape, share, -share)
+    images = taken(expected(shape, beam))
+    places = [find_centre(image) for image in images]
+    found = np.abs(np.median(places, 0) - beam).max() < 1
+    assert found or beam_far_off(reference_of(images)) is not None
+
+
 def test_noise_single_photons_and_a_single_shot_say_nothing_of_a_beam():
     rng = np.random.default_rng(4)
     assert beam_far_off(reference_of(rng.normal(8, 1, (20, *WIDE)))) is None
@@ -121,8 +132,31 @@ def test_a_file_says_where_its_beam_seems_to_be_until_someone_gives_it(tmp_path)
     (said,) = steps.scales_of(table)[0].doubts
     assert "near y x = 48 137, 41 pixels off the middle" in said
     assert "Project → Geometry…" in said
+    (told,) = doubts_in_words(table, steps.scales_of(table))
+    assert "(airylabel sources PROJECT --geometry 1 --centre 48 137)" in told
     given = replace(table.sources[0], geometry=Geometry(centre=beam))
     assert steps.scales_of(replace(table, sources=(given,)))[0].doubts == ()
+
+
+def test_one_given_beam_silences_nothing_of_files_that_give_none(tmp_path):
+    beam = off(WIDE, 0, 0.43)
+    for number, shots in enumerate(np.array_split(taken(expected(WIDE, beam, 40)), 8)):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            file["images"] = shots
+    table = table_of_files([tmp_path / f"{number}.h5" for number in range(8)])
+    steps = Preprocessing(size=32).for_training(table)
+
+    def told(*given):
+        sources = [replace(info, geometry=Geometry(centre=beam if n in given else None))
+                   for n, info in enumerate(table.sources)]  # fmt: skip
+        now = replace(table, sources=tuple(sources))
+        return doubts_in_words(now, steps.scales_of(now))
+
+    (text,) = told(2)
+    assert text.startswith("0.h5 and 6 more: the beam seems to be near")
+    assert "--geometry 1-2,4-8 --centre" in text
+    assert told(*range(6)) == [], "ten shots are too few to tell"
+    assert told(*range(8)) == []
 
 
 def test_a_beam_that_changes_nothing_of_what_is_read_is_not_asked_for(tmp_path):

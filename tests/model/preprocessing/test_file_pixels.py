@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,17 @@ def test_where_the_detector_ends_within_the_full_part_the_light_goes_on(unseen):
         half, whole, beam = counts[48:], whole[48:], (-0.5, BEAM[1])
     made = FilePixels(full=490).estimated(half, mask, beam)
     np.testing.assert_allclose(made[-48:], whole[-48:], rtol=0.25)
+
+
+def test_what_one_detector_shows_says_nothing_of_shots_of_another_shape():
+    sample = PixelSample()
+    for shot in shots():
+        sample.add(np.minimum(shot, 500), None)
+    found, bright = sample.pixels(), np.full((SIDE, 2 * SIDE), 700, np.float32)
+    bright[:, :9] = 8
+    assert found.full < 500
+    assert found.estimated(bright, None, BEAM) is bright
+    assert (replace(found, shape=None).estimated(bright, None, BEAM) > 700).any()
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -20,6 +20,7 @@ from model.runs.checkpoint import Checkpoint
 from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
+from model.taxonomy.taxonomy import Taxonomy
 
 NAMES = ("Round", "Streak", "Empty")
 
@@ -41,7 +42,7 @@ def saved(tmp_path):
 
 def test_what_is_saved_comes_back(saved):
     folder, network, about = saved
-    loaded, found = checkpoint.load(folder, ("round", "STREAK", "empty"))
+    loaded, found = checkpoint.load(folder, Taxonomy.of_names(("round", "STREAK", "empty")))
     assert found == about
     assert checkpoint.describe(folder) == about
     assert not loaded.training
@@ -70,7 +71,7 @@ def test_a_truncated_weights_file_is_refused(saved):
 @pytest.mark.parametrize("names", [("Round", "Empty", "Streak"), ("Round", "Streak")])
 def test_a_network_of_other_classes_is_refused(saved, names):
     with pytest.raises(InputError, match="other classes"):
-        checkpoint.load(saved[0], names)
+        checkpoint.load(saved[0], Taxonomy.of_names(names))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"sha256": "0"}', "{broken"])
@@ -213,7 +214,7 @@ def test_what_is_just_possible_is_taken(saved):
 def test_messages_name_the_file_and_the_mend(saved):
     folder, _, _ = saved
     with pytest.raises(InputError) as caught:
-        checkpoint.load(folder, ("Round", "Empty"))
+        checkpoint.load(folder, Taxonomy.of_names(("Round", "Empty")))
     assert caught.value.what == "was trained for other classes (Round, Streak, Empty)"
     assert (caught.value.file, caught.value.mend) == (
         folder,
@@ -365,11 +366,6 @@ def test_what_is_done_to_every_shot_may_be_told_when_the_network_is_loaded(saved
     found = checkpoint.load(folder, preparation=told)[1]
     assert found.preprocessing == replace(about.preprocessing, preparation=told)
     assert found.recipe == about.recipe
-
-
-def test_classes_are_the_same_whatever_their_letters_and_signs():
-    assert checkpoint.same_classes(("Newton Rings", "Bent"), ("newton_rings", "BENT"))
-    assert not checkpoint.same_classes(("Bent", "Round"), ("Round", "Bent"))
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(0, False), (1, True), (4096, True), (4097, False)])

@@ -70,6 +70,12 @@ def at_a_threshold(x):
     return (x > above).astype(np.uint8)
 
 
+def stretched(x, low=0.01, high=0.99):
+    """Each shot between two of its percentiles, 0 … 1."""
+    dark, bright = (np.quantile(x, q, axis=(1, 2), keepdims=True) for q in (low, high))
+    return ((x - dark) / (bright - dark)).clip(0, 1)
+
+
 WHOLE = ("standardised", "of the same sum")
 """What is seen only where no pixel is left out."""
 CHANGED = {
@@ -83,6 +89,15 @@ CHANGED = {
     "16-bit pictures": (lambda x: scaled(x, 65535).astype(np.uint16), count_check.BY_ITSELF),
     "standardised": (standardised, count_check.NORMALISED),
     "of the same sum": (lambda x: x / x.sum((1, 2), keepdims=True), count_check.NORMALISED),
+    "8-bit between percentiles": (
+        lambda x: (stretched(x) * 255).astype(np.uint8),
+        count_check.STRETCHED,
+    ),
+    "16-bit between percentiles": (
+        lambda x: (stretched(x, 0.05, 0.995) * 65535).astype(np.uint16),
+        count_check.STRETCHED,
+    ),
+    "between percentiles": (stretched, count_check.STRETCHED),
     "at a threshold": (at_a_threshold, count_check.THRESHOLD),
     "black and white": (lambda x: at_a_threshold(x) * np.uint8(255), count_check.THRESHOLD),
 }
@@ -169,6 +184,21 @@ def vignetted(x):
     return x + 1000 * np.exp(-(y[:, None] ** 2 + y**2) / 2000)
 
 
+def through_beam(x):
+    """The beam goes through, larger or smaller, and moves a little; all of it is full."""
+    rng, side = np.random.default_rng(3), x.shape[1]
+    y, x_axis = np.mgrid[:side, :side] - side / 2
+    far = [np.hypot(y - a, x_axis - b) for a, b in rng.normal(0, 0.5, (len(x), 2))]
+    wide = rng.lognormal(1.6, 0.1, (len(x), 1, 1))
+    return np.where(np.array(far) < wide, 20000, x.clip(0, 19999))
+
+
+def full_beside_markers(x):
+    x = (x.astype(np.int64) * 100).clip(0, 65535).astype(np.uint16)
+    x[:, :, 30:34] = 65535
+    return x
+
+
 def mirrored(x):
     return x.view(np.int16)
 
@@ -184,6 +214,8 @@ SOUND = {
     "a quarter": lambda x: x // 4,
     "four times": lambda x: x * 4.0,
     "int16": mirrored,
+    "a beam that goes through": through_beam,
+    "full beside markers": full_beside_markers,
     "one byte on a pedestal": lambda x: (40 + x.astype(int) // 20).clip(0, 255).astype(np.uint8),
     "photons": lambda x: np.random.default_rng(3).poisson(x / 50).astype(np.uint8),
     "one bit for single photons": lambda x: (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from model.events import from_line
 from model.networks.table import NETWORKS
@@ -28,7 +29,7 @@ from model.training.data import prepare
 from model.training.judging import Judge
 from model.training.loop import Loop
 from model.training.roles import in_hard_error
-from model.training.train import Options, _caution, _fitting, train
+from model.training.train import Options, _caution, _first_network, _fitting, _rest_undecided, train
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import NAMES, make_file, tiny_recipe
 from tests.helpers.waiting import until
@@ -293,6 +294,27 @@ def test_a_training_sees_half_turns_where_the_network_that_it_begins_from_does(t
         assert not _fitting(recipe, table, tmp_path)[0].half_turn
         from_chance = replace(recipe, backbone="")
         assert _fitting(from_chance, table, None)[0].half_turn is asked
+
+
+def test_a_renamed_class_keeps_its_part_of_the_network_and_a_fresh_one_gets_none(trained, tmp_path):
+    out, _, path = trained
+    names = [*(name.replace("Streak", "Streifen") for name in NAMES), "Streak"]
+    was = ["Streak" * (name == "Streifen") for name in names]
+    table = table_of_file(path, taxonomy=Taxonomy.of_names(names, was))
+    column = table.class_names.index("Streifen")
+    silent = np.ones(table.labels.shape, bool)
+    silent[:, [column, -1]] = False  # nobody decided on either
+    table = replace(table, known=silent, labels=table.labels * silent)
+    data, recipe = prepare(table, tiny_recipe(), 0), tiny_recipe()
+    network, begun, knows = _first_network(table, recipe, data, Options(warm_start=out))
+    _rest_undecided(network, data, knows)
+    assert f"{len(NAMES)} of {len(names)} classes known by name; it never saw Streak." in begun
+    before, about = checkpoint.load(out)
+    now, then, place = network.head.linear, before.head.linear, about.class_names.index("Streak")
+    torch.testing.assert_close(now.weight[column], then.weight[place])
+    torch.testing.assert_close(now.bias[column], then.bias[place])
+    assert not now.weight[-1].any()
+    assert now.bias[-1] < -3
 
 
 def test_what_knows_the_shots_already_is_changed_gently(warm_and_cold):
