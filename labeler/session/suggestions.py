@@ -155,6 +155,13 @@ class Suggestions(SessionPart):
             return np.zeros(len(rows), bool)
         return is_hidden(rows, self.hidden_share)
 
+    def are_hidden(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """True for shots of which the model says something that the person shall not see yet."""
+        predictions = self.predictions.now
+        if predictions is None or not self.given or not len(rows):
+            return np.zeros(len(rows), bool)
+        return self._kept_back(rows) & predictions.says_something(rows)
+
     def of(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
         row = self.cursor.row if row is None else row
@@ -279,9 +286,8 @@ class Suggestions(SessionPart):
         chance = predictions.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[undecided & (chance[where] >= threshold) & predictions.says_something(where)]
-        where = where[~self._kept_back(where)]
         present = taxonomy.pack(taxonomy.complete(predictions.likely()[where]))
-        said, check = present > 0, self.are_checks(where)
+        said, check = present > 0, self.are_checks(where) | self._kept_back(where)
         use = said & ~check
         where, present = where[use], np.asarray(present[use], np.int64)
         silent = tuple(taxonomy.named(taxonomy.unpack(self.unlearnt())))

@@ -7,12 +7,13 @@ import pytest
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QWidget
 
+from labeler.active.anchoring import is_hidden
 from labeler.exchange import export
 from labeler.project.store import timeline
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
 from labeler.session import suggestions
-from labeler.session.selection import SelectedShots
+from labeler.session.selection import MEANWHILE, SelectedShots
 from labeler.session.suggestions import Sure
 from labeler.window.dialogs.accept_sure import AcceptSure
 from model.active import audit
@@ -310,13 +311,56 @@ def test_random_checks_are_left_open_where_suggestions_are_accepted_on_many_shot
     hand.accept()
     assert 0 < len(checks) < 10
     np.testing.assert_array_equal(np.flatnonzero(session.labels.status != LABELLED), sorted(checks))
-    assert f" shots · {len(checks)} random check" in told[0]
+    assert told == [f"Accepted {40 - len(checks)} shots · Undo takes it back"], "what is not cut"
+    assert said == [f"{len(checks)} random checks left open: label each by itself."]
     chosen = checks
     hand.accept()
     assert "left open: label each by itself." in said[-1]
     chosen = checks[:1]  # one shot was looked at
     hand.accept()
     assert session.labels.status[checks[0]] == LABELLED
+
+
+def test_what_is_left_open_counts_the_shots_whose_predictions_are_hidden(session, monkeypatch):
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    monkeypatch.setattr(audit, "FEWEST_CHECKS", 1)
+    session.suggestions.hidden_share = 0.4
+    session.suggestions.take(learnt(session, sure=0.99))
+    left = np.union1d(audit.reserved(40, audit.DRAW), np.flatnonzero(is_hidden(np.arange(40), 0.4)))
+    said, chosen = [], np.arange(40)
+    hand = SelectedShots(session, lambda: chosen, lambda what: True, lambda what: None)
+    session.noted.connect(lambda level, text: said.append(text))
+    assert session.suggestions.sure(0.9).checks == len(left)
+    hand.accept()
+    np.testing.assert_array_equal(np.flatnonzero(session.labels.status == 0), left)
+    assert said == [f"{len(left)} random checks left open: label each by itself."]
+    chosen = np.flatnonzero(is_hidden(np.arange(40), 0.4))[:1]
+    hand.accept()
+    assert said[-1] == "1 random check left open: label each by itself."
+    assert (session.labels.status[chosen] == 0).all()
+
+
+@pytest.mark.parametrize("verb", ["accept", "skip", "flag"])
+def test_many_shots_are_not_changed_where_others_changed_them_while_the_person_was_asked(
+    session, monkeypatch, verb
+):
+    monkeypatch.setattr("labeler.session.selection.ASK_ABOVE", 10)
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    session.suggestions.take(learnt(session, sure=0.99))
+    said, streak = [], session.labels.taxonomy.index("Streak")
+
+    def another_window(what):
+        session.labels.decide([7], 1 << streak, LABELLED, "key")
+        return True
+
+    session.noted.connect(lambda level, text: said.append(text))
+    rows = np.setdiff1d(np.arange(40), audit.reserved(40, audit.DRAW))
+    assert 7 in rows
+    hand = SelectedShots(session, lambda: rows, another_window, lambda what: None)
+    getattr(hand, verb)()
+    assert said == [MEANWHILE]
+    assert np.flatnonzero(session.labels.status).tolist() == [7]
+    assert session.labels.present[7] == 1 << streak
 
 
 @pytest.mark.parametrize("many", [False, True])
