@@ -59,16 +59,25 @@ class SelectedShots(QObject):
         tally = Tally(labels.present[rows], labels.status[rows])
         return tally.classes(labels.taxonomy), len(rows)
 
+    def carries(self, class_index: int) -> bool:
+        """Whether any of the chosen shots has a class."""
+        return bool((self.session.labels.present[self.chosen()] >> class_index & 1).any())
+
     def toggle(self, class_index: int) -> None:
         """Give a class to all chosen shots; where all have it, take it from all.
 
         With all that follows from it for each shot, as for one. Shots that have it already stay
-        as they are.
+        as they are. A retired class is taken from those that have it.
         """
         labels, rows = self.session.labels, self._rows()
         decided = (labels.status[rows] & LABELLED) > 0
         has = decided & ((labels.present[rows] >> class_index) & 1).astype(bool)
         all_have = bool(len(rows)) and bool(has.all())
+        if labels.is_retired(class_index):
+            rows, all_have = rows[has], True
+            if not len(rows):
+                labels.say_retired(class_index)
+                return
         rows = rows if all_have else rows[~has]
         before = np.where((labels.status[rows] & LABELLED) > 0, labels.present[rows], 0)
         after = self._for_each_set(before, lambda row: labels.taxonomy.toggle(row, class_index))
@@ -175,13 +184,15 @@ class SelectedShots(QObject):
         if len(rows) <= ASK_ABOVE:
             return True
         labels, opened = self.session.labels, self.session.opened
-        before = labels.present[rows], labels.status[rows], labels.decided.known[rows]
+
+        def standing() -> npt.NDArray[np.int64]:
+            return np.array([labels.present[rows], labels.status[rows], labels.decided.known[rows]])
+
+        before = standing()
         if not self._may(f"{what} {len(rows):,} shots?"):
             return False
-        if self.session.opened is opened:
-            now = labels.present[rows], labels.status[rows], labels.decided.known[rows]
-            if all(map(np.array_equal, before, now)):
-                return True
+        if self.session.opened is opened and np.array_equal(before, standing()):
+            return True
         self.session.noted.emit("info", MEANWHILE)
         return False
 

@@ -41,7 +41,7 @@ class PreparationDialog(QDialog):
         self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
         self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
         self.surface = _choice("Kind of surface", SURFACES)
-        names = session.labels.taxonomy.names_in_order
+        names = [session.labels.taxonomy.names[c] for c in session.labels.offered]
         self.background = _choice("Background shots", (*names, OTHER))
         self.flat = QCheckBox("Correct for the flat detector (counts per solid angle)")
         self.centre = QCheckBox("Find the beam centre of each shot and bring it to the middle")
@@ -86,8 +86,8 @@ class PreparationDialog(QDialog):
         self.surface.setCurrentIndex(steps.degree)
         self.flat.setChecked(steps.flat_detector)
         self.centre.setChecked(steps.centre)
-        names = self.session.labels.taxonomy.names
-        self.background.setCurrentText("Empty" if "Empty" in names else names[0])
+        place = self.background.findText("Empty")
+        self.background.setCurrentIndex(max(place, 0))
         known = [s.geometry for s in self.session.require().project.sources]
         if not all(g.distance_m and g.pixel_m for g in known):
             self.flat.setEnabled(False)

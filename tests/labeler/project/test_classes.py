@@ -515,6 +515,35 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week):
     session.close()
 
 
+def test_the_dialog_keeps_what_is_chosen_and_where_the_keys_are_after_each_change(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+
+    def press(name, table, line):
+        table.setCurrentItem(table.topLevelItem(line))
+        dialog.buttons[name].setFocus()
+        dialog.buttons[name].click()
+        (chosen,) = table.selectedItems()
+        return chosen.text(0), dialog.focusWidget()
+
+    rule = dialog.rules.topLevelItem(2).text(0)
+    assert press("Soft", dialog.rules, 2) == (rule, dialog.buttons["Soft"])
+    after = dialog.rules.topLevelItem(3).text(0)
+    assert press("Remove rule", dialog.rules, 2) == (after, dialog.buttons["Remove rule"])
+    gone = dialog.classes.topLevelItem(BENT).text(0)
+    chosen, keys = press("Retire", dialog.classes, BENT)
+    assert chosen != gone, "a retired class cannot be chosen; one beside it is"
+    assert keys is dialog.buttons["Retire"]
+    undo = dialog.buttons["Undo the last change"]
+    undo.setFocus()
+    while undo.isEnabled():
+        undo.click()
+    assert dialog.focusWidget() is dialog.classes, "the button has no more use"
+    session.close()
+
+
 def ticked(box, *names):
     for name in names:
         (item,) = box.findItems(name, Qt.MatchFlag.MatchExactly)
