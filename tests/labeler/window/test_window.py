@@ -338,6 +338,18 @@ def test_the_palette_runs_what_was_typed(window):
     assert window.session.cursor.row == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("files of shots", "Files of shots"), ("skip", "Skip"), ("project new", "New project")],
+)
+def test_what_begins_as_it_was_typed_stands_first_in_the_palette(window, typed, first):
+    window.show_palette()
+    field = window.focusWidget()
+    field.setText(typed)
+    assert field.parentWidget().list.currentItem().text().startswith(first)
+    QTest.keyClick(field, Qt.Key.Key_Escape)
+
+
 OPENERS = {
     "palette": lambda w: w.show_palette(),
     "jump": lambda w: w.actions_.trigger("jump"),
