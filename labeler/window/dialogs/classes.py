@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QItemSelectionModel, Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import (
     QColorDialog,
@@ -268,17 +268,18 @@ def _chosen_in(table: QTreeWidget) -> tuple[Any, int] | None:
 
 
 def _choose_again(table: QTreeWidget, before: tuple[Any, int] | None) -> None:
-    """Choose the line about the same, where it may still be chosen; else the nearest one."""
+    """Choose the line about the same; where that may be chosen no more, none, but go beside it."""
     if before is None:
         return
     about, place = before
     lines = [table.topLevelItem(k) for k in range(table.topLevelItemCount())]
     able = [(k, line) for k, line in enumerate(lines) if line is not None and not line.isDisabled()]
     same = [line for _, line in able if line.data(0, Qt.ItemDataRole.UserRole) == about]
-    near = sorted(able, key=lambda found: (abs(found[0] - place), -found[0]))
-    found = same if about is not None else []
-    if found or near:
-        table.setCurrentItem(found[0] if found else near[0][1])
+    if same and about is not None:
+        table.setCurrentItem(same[0])
+    elif able:
+        near = min(able, key=lambda found: (abs(found[0] - place), -found[0]))[1]
+        table.setCurrentItem(near, 0, QItemSelectionModel.SelectionFlag.NoUpdate)
 
 
 class ClassForm(QDialog):

@@ -155,11 +155,12 @@ def beside(*widgets: QWidget) -> QWidget:
 
 
 def press_by_enter(button: QPushButton) -> None:
-    """Enter presses this button of a dialog where it has the focus, and nowhere else."""
+    """Enter presses this button of a dialog where it has the focus, nowhere else; held, once."""
     button.setAutoDefault(False)
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         pressed = QShortcut(QKeySequence(key), button)
         pressed.setContext(Qt.ShortcutContext.WidgetShortcut)
+        pressed.setAutoRepeat(False)
         pressed.activated.connect(button.click)
 
 

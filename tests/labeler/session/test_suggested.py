@@ -4,8 +4,10 @@ import csv
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from labeler.active.anchoring import is_hidden
 from labeler.exchange import export
@@ -134,6 +136,22 @@ def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
     session.suggestions.take(learnt(session, sure=0.99))
     assert session.labelling.accept_sure(0.9, [1, 5]) == 2
     assert np.flatnonzero(session.labels.status & LABELLED).tolist() == [1, 5]
+
+
+def test_a_held_enter_accepts_nothing_on_the_card_that_it_opened(session, qtbot):
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.resize(700, 500)
+    host.show()
+    session.suggestions.take(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    kind, key = QEvent.Type.KeyPress, Qt.Key.Key_Return
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for _ in range(3):
+        QApplication.sendEvent(card.slider, QKeyEvent(kind, key, shift, "", autorep=True))
+    assert not session.labels.status.any()
+    QTest.keyClick(card.slider, key)
+    assert session.labels.status.any()
 
 
 def test_how_many_are_wrong_is_told_in_words():
