@@ -72,6 +72,8 @@ def when(stamp: float, now: float | None = None) -> str:
     if not stamp:
         return "–"
     gone = (time.time() if now is None else now) - stamp
+    if gone < -60:  # the clock was set back since
+        return dated(stamp)
     if gone < 60:
         return "just now"
     if gone < 3600:

@@ -350,6 +350,14 @@ def test_what_begins_as_it_was_typed_stands_first_in_the_palette(window, typed, 
     QTest.keyClick(field, Qt.Key.Key_Escape)
 
 
+def test_backups_of_a_project_that_can_only_be_looked_at_say_what_to_do(window, monkeypatch):
+    said = []
+    window.session.noted.connect(lambda level, text: said.append(text))
+    monkeypatch.setattr(window.session.require().project.store.database, "read_only", True)
+    window.actions_.trigger("backups")
+    assert "this project can only be looked at. Copy its folder to a place" in said[-1]
+
+
 OPENERS = {
     "palette": lambda w: w.show_palette(),
     "jump": lambda w: w.actions_.trigger("jump"),
