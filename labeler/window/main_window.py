@@ -151,7 +151,8 @@ class MainWindow(QMainWindow):
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
 
     def _restore(self) -> None:
-        if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
+        saved = QByteArray.fromHex(self.settings["window"].encode("ascii"))
+        if not remember.restore_geometry(self, saved):
             self._fit_screen()
         if len(self.settings["panes"]) == 3:
             self.label.set_panes([int(n) for n in self.settings["panes"]])
