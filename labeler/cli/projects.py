@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import PlainConsole, Subparsers, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
-from labeler.project.folder import DATABASE
+from labeler.project.folder import DATABASE, STATES
 from model.errors import InputError, counted, on_one_line
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _print_summary(found: dict[str, Any]) -> None:
         console.print("no rule is broken")
     for run in found["runs"]:
         mark = " (shown)" if run["number"] == found["current_run"] else ""
-        console.print(f"run {run['number']}: {run['recipe']}, {run['state']}{mark}")
+        console.print(f"run {run['number']}: {run['recipe']}, {STATES[run['state']]}{mark}")
     for note in found["notes"]:
         console.print(f"note: {note}")
 

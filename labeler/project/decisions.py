@@ -227,6 +227,12 @@ class Decisions:
         """(N,) True where anybody decided."""
         return (self.status & LABELLED) > 0
 
+    def offered(self, taxonomy: Taxonomy) -> tuple[int, ...]:
+        """The classes that are shown, in the order in which they are: all but the retired ones
+        that no shot carries."""
+        classes, carried = taxonomy.classes, np.bitwise_or.reduce(self.present, initial=0)
+        return tuple(c for c in taxonomy.order if not classes[c].retired or carried >> c & 1)
+
     @property
     def imported(self) -> Flags:
         """(N,) True where the label is the file's, not yet the person's own."""

@@ -25,6 +25,14 @@ BACKUPS = "backups"
 CACHE = "cache"
 """What can be computed again, and what jobs wrote on stderr."""
 RunState = Literal["finished", "cancelled", "failed", "unfinished"]
+STATES = {
+    "training": "training…",
+    "finished": "finished",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "unfinished": "not finished",
+}
+"""How a run stands -> text on screen and in the terminal."""
 _TAIL = 64 * 1024
 
 

@@ -212,6 +212,11 @@ class Project:
             if change.serious and not (change.is_lack and source.id in without)
         ]
 
+    def has_choice_of_others(self) -> bool:
+        """Whether another window said of a source's file how to go on, or where it lies now."""
+        now = [where_it_lies(source, self.folder) for source in self.store.sources()]
+        return [*map(_identity, now)] != [*map(_identity, self._stored)]
+
     @property
     def without(self) -> frozenset[int]:
         """Sources of which a person knows that their file, or a part of it, is gone."""
@@ -450,6 +455,10 @@ def choice(project: Project, source: StoredSource) -> str:
         f"Bring the old file back ({command} --moved {source.id} PATH), take its shots over as new "
         f"ones (--take-over {source.id}), or go on knowingly (--keep-labels {source.id})."
     )
+
+
+def _identity(source: StoredSource) -> tuple[int, Path, str]:
+    return source.id, source.info.path, source.info.fingerprint
 
 
 def where_it_lies(source: StoredSource, folder: Path) -> StoredSource:

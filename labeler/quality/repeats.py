@@ -196,12 +196,14 @@ def drift(repeated: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
     ]
 
 
-def worst(found: Sequence[ClassDrift]) -> int | None:
-    """The class to read again: the least confirmed one with enough repeats; None where all hold.
+def worst(found: Sequence[ClassDrift], among: Sequence[int] | None = None) -> int | None:
+    """The class to read again, of all or `among` some: the least confirmed one with enough
+    repeats; None where all hold.
 
     Where even the upper end of a class's interval is below the others' share, it goes first.
     """
-    known = [c for c, d in enumerate(found) if d.shots >= FEW and d.first + d.second > 0]
+    asked = range(len(found)) if among is None else among
+    known = [c for c in asked if found[c].shots >= FEW and found[c].first + found[c].second > 0]
     return min(known, key=lambda c: (found[c].high, found[c].confirmed), default=None)
 
 

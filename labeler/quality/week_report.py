@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from labeler import version
+from labeler.project.folder import STATES
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.quality import week_figures as figures
@@ -201,7 +202,7 @@ def _runs(project: Project, who: int, now: datetime) -> ReportSection | None:
         shown = [f"{s:.3f}" if isinstance(s, float) else "–" for s in scores]
         mark = " (in use)" if run.number == project.current_run else ""
         day = f"{run.created:%Y-%m-%d %H:%M}"
-        table.append((f"{run.number}{mark}", day, run.recipe, run.state, *shown))
+        table.append((f"{run.number}{mark}", day, run.recipe, STATES[run.state], *shown))
     flattered = [r.number for r in runs if r.metrics.get("chosen_on") == "evaluation"]
     text = ["Scores of each run by itself, without labels given since, on evaluation shots."]
     if flattered:

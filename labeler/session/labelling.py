@@ -28,6 +28,9 @@ class LabelTarget(Protocol):
     def toggle(self, class_index: int) -> None:
         """Give a class to the shots, or take it from them."""
 
+    def carries(self, class_index: int) -> bool:
+        """Whether any of the shots is seen to have a class."""
+
     def accept(self) -> None:
         """Make what is shown the person's decision."""
 
@@ -118,6 +121,10 @@ class Labelling(SessionPart):
             return self.repeats.note
         return self.opened.project.store.note(self.cursor.row, self.opened.annotator)
 
+    def carries(self, class_index: int) -> bool:
+        """Whether the shot on screen is seen to have a class."""
+        return self.cursor.row >= 0 and bool(self.shown()[0] >> class_index & 1)
+
     # -- deciding --------------------------------------------------------------------------------
 
     def toggle(self, class_index: int) -> None:
@@ -131,6 +138,9 @@ class Labelling(SessionPart):
             return
         blank = np.zeros(len(taxonomy), bool)
         before = self.shown_labels() if self.is_decided() else blank
+        if self._labels.is_retired(class_index) and not before[class_index]:
+            self._labels.say_retired(class_index)
+            return
         after = taxonomy.toggle(before, class_index)
         status = (self.shown()[1] | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():

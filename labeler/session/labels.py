@@ -26,6 +26,7 @@ BEHIND_MERGE = (
     "Nothing to undo: undo does not reach behind a merge of classes, made or taken back in "
     "Classes and rules…."
 )
+TO_BRING_BACK = "To give it again, add it by its name in Classes and rules…."
 DOUBTED = (
     "Not saved: the file of this shot was written to just now, and is being compared with the one "
     "that was labelled. Press the key again in a moment."
@@ -49,6 +50,8 @@ class ProjectLabels(SessionPart):
 
     labels_changed = pyqtSignal(object)
     """Rows whose decision changed, or what may be seen of it."""
+    offered_changed = pyqtSignal()
+    """A retired class was taken off the last shot that carried it, or is on one again."""
     went_back = pyqtSignal(object)
     """Rows that an undo or a redo changed; before `labels_changed`, to go there first."""
 
@@ -56,6 +59,7 @@ class ProjectLabels(SessionPart):
         super().__init__()
         self.taxonomy = NOTHING_OPEN
         self.decided = Decisions.none(0)
+        self._offered: tuple[int, ...] = ()
         self.reported = ""
         """What the last gesture on the shot on screen did besides the obvious, in words."""
         self.gestures = 0
@@ -71,6 +75,7 @@ class ProjectLabels(SessionPart):
         """Take the classes; `decided` was read when the project was opened."""
         super().begin(opened)
         self.taxonomy = opened.taxonomy
+        self._offered = self.offered
 
     def end(self) -> None:
         """No shots, no classes."""
@@ -93,15 +98,21 @@ class ProjectLabels(SessionPart):
         """(N,) bits LABELLED, FLAGGED, SKIPPED."""
         return self.decided.status
 
-    def offers(self, class_index: int) -> bool:
-        """Whether a class is shown: all but the retired ones that no shot carries."""
-        retired = self.taxonomy.classes[class_index].retired
-        return not retired or bool((self.present & (np.int64(1) << class_index)).any())
-
     @property
     def offered(self) -> tuple[int, ...]:
         """The classes that are shown, in the order in which they are."""
-        return tuple(c for c in self.taxonomy.order if self.offers(c))
+        return self.decided.offered(self.taxonomy)
+
+    def is_retired(self, class_index: int) -> bool:
+        """Whether a class is taken off shots, and given to none any more."""
+        return bool(self.taxonomy.classes[class_index].retired)
+
+    def say_retired(self, class_index: int) -> None:
+        """Say why a class is not given to a shot."""
+        name = self.taxonomy.names[class_index]
+        self.noted.emit(
+            "info", f"{name} is retired and can only be taken off shots. {TO_BRING_BACK}"
+        )
 
     # -- recording -------------------------------------------------------------------------------
 
@@ -190,6 +201,9 @@ class ProjectLabels(SessionPart):
         """Tell everybody that labels of shots changed, and what that came to, in words."""
         self.reported = reported
         self.labels_changed.emit(np.atleast_1d(np.asarray(rows, np.int64)))
+        if (offered := self.offered) != self._offered:
+            self._offered = offered
+            self.offered_changed.emit()
 
     def not_saved(self, error: Exception) -> None:
         """Say that the store refused."""

@@ -23,6 +23,7 @@ from model.taxonomy.taxonomy import Labels
 
 ASK_ABOVE = 200
 """A gesture on more shots than this is asked about once."""
+MEANWHILE = "Nothing was changed: the shots got other labels while you were asked. Look again."
 
 
 class SelectedShots(QObject):
@@ -58,16 +59,25 @@ class SelectedShots(QObject):
         tally = Tally(labels.present[rows], labels.status[rows])
         return tally.classes(labels.taxonomy), len(rows)
 
+    def carries(self, class_index: int) -> bool:
+        """Whether any of the chosen shots has a class."""
+        return bool((self.session.labels.present[self.chosen()] >> class_index & 1).any())
+
     def toggle(self, class_index: int) -> None:
         """Give a class to all chosen shots; where all have it, take it from all.
 
         With all that follows from it for each shot, as for one. Shots that have it already stay
-        as they are.
+        as they are. A retired class is taken from those that have it.
         """
         labels, rows = self.session.labels, self._rows()
         decided = (labels.status[rows] & LABELLED) > 0
         has = decided & ((labels.present[rows] >> class_index) & 1).astype(bool)
         all_have = bool(len(rows)) and bool(has.all())
+        if labels.is_retired(class_index):
+            rows, all_have = rows[has], True
+            if not len(rows):
+                labels.say_retired(class_index)
+                return
         rows = rows if all_have else rows[~has]
         before = np.where((labels.status[rows] & LABELLED) > 0, labels.present[rows], 0)
         after = self._for_each_set(before, lambda row: labels.taxonomy.toggle(row, class_index))
@@ -94,7 +104,7 @@ class SelectedShots(QObject):
         """Make what is shown the person's decision: labels of the file, or the predictions.
 
         Classes that the model has not learnt stay undecided where it alone was shown. Of several
-        shots, random checks are left for a look at each.
+        shots, random checks are left for a look at each, and so are hidden predictions always.
         """
         labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
@@ -107,16 +117,18 @@ class SelectedShots(QObject):
             self.session.noted.emit("info", CHANGED)
             return
         judge = shown & ~decided & suggestions.are_checks(rows)
-        judge &= np.count_nonzero(shown) > 1
+        hidden = ~decided & suggestions.are_hidden(rows)
+        judge &= np.count_nonzero(shown | hidden) > 1
         shown &= ~judge
-        open_ones = checks_left(int(judge.sum()))
+        open_ones = checks_left(int((judge | hidden).sum()))
         rows, after = rows[shown], after[shown]
         if not len(rows):
             what = open_ones or "Nothing to accept on the selected shots"
             self.session.noted.emit("info", f"{what}.")
             return
-        what = "Accept what is shown on"
-        self._decide(rows, after, what, "Accepted", "accepted", more=open_ones)
+        done = self._decide(rows, after, "Accept what is shown on", "Accepted", "accepted")
+        if done and open_ones:
+            self.session.noted.emit("info", f"{open_ones}.")
 
     def skip(self) -> None:
         """Leave the chosen shots undecided on purpose; where all are skipped, no longer."""
@@ -144,8 +156,8 @@ class SelectedShots(QObject):
         return self.chosen()
 
     def _decide(
-        self, rows: Rows, after: Present, what: str, done: str, origin: str = "grid", more: str = ""
-    ) -> None:
+        self, rows: Rows, after: Present, what: str, done: str, origin: str = "grid"
+    ) -> bool:
         labels = self.session.labels
         open_ones = labels.decided.open_classes(rows)
         none = np.zeros_like(open_ones)
@@ -160,14 +172,29 @@ class SelectedShots(QObject):
             from_file = (labels.decided.file_status[rows] & LABELLED) > 0
             status = np.where((after == 0) & ~from_file, status & ~np.uint8(LABELLED), status)
         if not len(rows) or not self._asked(rows, what):
-            return
-        if labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
-            n = len(rows)
-            parts = (f"{done} {counted(n, 'shot')}", more, "Undo takes it back")
-            self.reported.emit(" · ".join(part for part in parts if part))
+            return False
+        if not labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
+            return False
+        self.reported.emit(f"{done} {counted(len(rows), 'shot')} · Undo takes it back")
+        return True
 
     def _asked(self, rows: Rows, what: str) -> bool:
-        return len(rows) <= ASK_ABOVE or self._may(f"{what} {len(rows):,} shots?")
+        """Whether a gesture may go on; not where, while the person was asked, the shots got other
+        labels: by another window."""
+        if len(rows) <= ASK_ABOVE:
+            return True
+        labels, opened = self.session.labels, self.session.opened
+
+        def standing() -> npt.NDArray[np.int64]:
+            return np.array([labels.present[rows], labels.status[rows], labels.decided.known[rows]])
+
+        before = standing()
+        if not self._may(f"{what} {len(rows):,} shots?"):
+            return False
+        if self.session.opened is opened and np.array_equal(before, standing()):
+            return True
+        self.session.noted.emit("info", MEANWHILE)
+        return False
 
     def _for_each_set(self, packed: Present, change: Callable[[Labels], Labels]) -> Present:
         """Each label set changed once, for all shots that have it."""

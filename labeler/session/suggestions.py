@@ -155,6 +155,13 @@ class Suggestions(SessionPart):
             return np.zeros(len(rows), bool)
         return is_hidden(rows, self.hidden_share)
 
+    def are_hidden(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """True for shots of which the model says something that the person shall not see yet."""
+        predictions = self.predictions.now
+        if predictions is None or not self.given or not len(rows):
+            return np.zeros(len(rows), bool)
+        return self._kept_back(rows) & predictions.says_something(rows)
+
     def of(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
         row = self.cursor.row if row is None else row
@@ -168,7 +175,8 @@ class Suggestions(SessionPart):
         predictions = self.predictions.now
         if predictions is None or not predictions.says_something(np.array([row]))[0]:
             return None
-        return self.labels.taxonomy.complete(predictions.likely()[row])
+        found: Labels = self._sets(predictions, np.array([row]))[0]
+        return found
 
     def changed_unseen(self, rows: npt.ArrayLike, shown_at: float = -math.inf) -> bool:
         """Whether the model has just come to suggest something else on one of these shots, which
@@ -183,8 +191,18 @@ class Suggestions(SessionPart):
     def _said(self, predictions: RunPredictions | InstantPredictions | None, rows: Rows) -> Present:
         if predictions is None:
             return np.zeros(len(rows), np.int64)
-        said = self.labels.taxonomy.pack(predictions.likely()[rows])
+        said = self.labels.taxonomy.pack(self._sets(predictions, rows))
         return np.where(predictions.says_something(rows), said, 0)
+
+    def _sets(self, predictions: RunPredictions | InstantPredictions, rows: Rows) -> Labels:
+        """(n, C) what the model suggests on shots, with all that follows; no retired class, which
+        a run of before may have learnt."""
+        taxonomy = self.labels.taxonomy
+        offered = np.array([not c.retired for c in taxonomy.classes])
+        sets, which = np.unique(
+            taxonomy.pack(predictions.likely()[rows] & offered), return_inverse=True
+        )
+        return taxonomy.complete(taxonomy.unpack(sets))[which]
 
     def unlearnt(self) -> int:
         """Bits of the classes, of those that are offered, of which the model says nothing."""
@@ -201,9 +219,8 @@ class Suggestions(SessionPart):
             return np.zeros(len(where), np.int64)
         closed = (self.labels.status[where] & LABELLED) > 0
         closed |= self._kept_back(where) | ~predictions.says_something(where)
-        sets, which = np.unique(taxonomy.pack(predictions.likely()[where]), return_inverse=True)
-        full = taxonomy.pack(taxonomy.complete(taxonomy.unpack(sets)))
-        return np.asarray(np.where(closed, 0, full[which]), np.int64)
+        said = taxonomy.pack(self._sets(predictions, where))
+        return np.asarray(np.where(closed, 0, said), np.int64)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -279,9 +296,8 @@ class Suggestions(SessionPart):
         chance = predictions.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[undecided & (chance[where] >= threshold) & predictions.says_something(where)]
-        where = where[~self._kept_back(where)]
-        present = taxonomy.pack(taxonomy.complete(predictions.likely()[where]))
-        said, check = present > 0, self.are_checks(where)
+        present = taxonomy.pack(self._sets(predictions, where))
+        said, check = present > 0, self.are_checks(where) | self._kept_back(where)
         use = said & ~check
         where, present = where[use], np.asarray(present[use], np.int64)
         silent = tuple(taxonomy.named(taxonomy.unpack(self.unlearnt())))

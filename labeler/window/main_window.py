@@ -133,6 +133,8 @@ class MainWindow(QMainWindow):
         session.project_left.connect(self._leave_project)
         session.project_changed.connect(self.follow_project)
         session.cursor.shot_changed.connect(lambda row: self.actions_.refresh())
+        session.labels.offered_changed.connect(self._follow_classes)
+        session.labels.offered_changed.connect(self.actions_.refresh)
         for changed in (
             session.predictions.run_changed,
             session.heat.heat_changed,
@@ -149,7 +151,8 @@ class MainWindow(QMainWindow):
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
 
     def _restore(self) -> None:
-        if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
+        saved = QByteArray.fromHex(self.settings["window"].encode("ascii"))
+        if not remember.restore_geometry(self, saved):
             self._fit_screen()
         if len(self.settings["panes"]) == 3:
             self.label.set_panes([int(n) for n in self.settings["panes"]])
@@ -190,8 +193,7 @@ class MainWindow(QMainWindow):
         opened = self.session.opened
         self.foot.setVisible(opened is not None)
         self._say_title()
-        self.actions_.take_classes(self.session.labels.taxonomy)
-        self._show_keys_in_use()
+        self._follow_classes()
         if opened is not None:
             self.settings.remember(opened.folder)
             self.show_tab(self.tab)
@@ -199,6 +201,12 @@ class MainWindow(QMainWindow):
                 self.label.pattern.setFocus()
         self.actions_.refresh()
         self._offer_guide()
+
+    def _follow_classes(self) -> None:
+        """A command for each class that is shown."""
+        labels = self.session.labels
+        self.actions_.take_classes(labels.taxonomy, labels.offered)
+        self._show_keys_in_use()
 
     def _show_keys_in_use(self) -> None:
         keys = self.actions_.keys_in_use()

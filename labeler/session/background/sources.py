@@ -248,8 +248,12 @@ class SourceWatch(SessionPart):
             return
         try:
             found = opened.project.open_choices(changes)
+            chosen = bool(found) and opened.project.has_choice_of_others()
         except (InputError, OSError) as error:
             log.warning("what became of the files was not taken over: %s", error)
+            return
+        if chosen:
+            self._open_again()
             return
         before = {(s.id, str(c)) for s, c in self.found}
         self.found = found

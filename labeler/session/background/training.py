@@ -40,6 +40,7 @@ TICK_MS = 1000
 NEXT = {"reducing shots": "making the network ready"}
 """What comes after a stage that has an end, for the time in which no one says how far it is."""
 NO_NETWORK = "Stopped before there was a network to keep."
+KEPT = "Stopped as the window closed; the network so far is kept."
 
 
 @dataclass(frozen=True)
@@ -285,12 +286,13 @@ class Training(SessionPart):
             self.changed.emit()
 
     def _say_stopped(self) -> None:
-        """Close the account of a training that was killed before it had a network."""
+        """Close the account of a training that had to be killed."""
         run = read_report(self.number, self.folder)
-        if run.state != "unfinished" or run.has_network:
+        if run.state != "unfinished":
             return
         try:
-            append_line(self.folder / EVENTS, to_line(event("cancelled", text=NO_NETWORK)))
+            text = KEPT if run.has_network else NO_NETWORK
+            append_line(self.folder / EVENTS, to_line(event("cancelled", text=text)))
         except OSError as error:
             self.noted.emit("warning", f"That the training was stopped is not noted: {error}")
 

@@ -84,13 +84,14 @@ class Actions(QObject):
         if application is not None:
             application.removeEventFilter(self)
 
-    def take_classes(self, taxonomy: Taxonomy) -> None:
-        """Offer the classes of a project's taxonomy instead of the earlier ones."""
+    def take_classes(self, taxonomy: Taxonomy, offered: Sequence[int] = ()) -> None:
+        """Offer the classes of a project's taxonomy instead of the earlier ones; see
+        `of_classes`."""
         for id in [i for i in self.by_id if i.startswith("class.")]:
             action = self.by_id.pop(id)
             self._widget.removeAction(action)
             action.deleteLater()
-        classes = of_classes(taxonomy)
+        classes = of_classes(taxonomy, offered)
         self.keymap = Keymap([*COMMANDS, *classes], self.own_keys)
         for command in classes:
             self._make(command)
@@ -112,7 +113,9 @@ class Actions(QObject):
         allowed = self._allowed()
         for id, action in self.by_id.items():
             command = self.keymap.commands[id]
-            action.setEnabled(allowed[command.when])
+            applies = command.applies
+            can = allowed[command.when] and (applies is None or applies(self.window))
+            action.setEnabled(can)
             if command.state is not None:
                 action.setChecked(bool(command.state(self.window)))
 
@@ -193,6 +196,7 @@ class Actions(QObject):
 
     def for_palette(self) -> list[tuple[Command, str]]:
         """(command, its keys) of all that make sense now."""
+        self.refresh()
         return [
             (c, all_spoken(self.keymap.keys(c.id)))
             for c in self.keymap.commands.values()

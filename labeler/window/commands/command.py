@@ -78,7 +78,8 @@ class Command:
     """One thing a person can do. `keys` are the shipped ones, the first is shown in menus.
 
     `state` tells whether a switch is on; a command without it is no switch. `repeats`: while its
-    key is held it runs again and again; a label never does.
+    key is held it runs again and again; a label never does. `applies`: whether it makes sense on
+    what is in front, beside `when`.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Command:
     icon: str = ""
     state: Callable[[Window], bool] | None = None
     repeats: bool = False
+    applies: Callable[[Window], bool] | None = None
 
 
 def command(

@@ -93,9 +93,14 @@ class Palette(QFrame):
         self.field.setFocus()
 
     def _match(self, text: str) -> None:
+        """Commands with all the words; those that begin as it was typed come first."""
         self.list.clear()
         words = text.casefold().split()
-        for command, keys in self._commands:
+
+        def begins_so(found: tuple[Command, str]) -> bool:
+            return found[0].text.casefold().startswith(" ".join(words))
+
+        for command, keys in sorted(self._commands, key=begins_so, reverse=True):
             searched = f"{command.menu} {command.text}".casefold()
             if all(w in searched for w in words):
                 item = QListWidgetItem(command.text.rstrip("…"))

@@ -5,6 +5,7 @@ Menus, shortcuts, the palette, tooltips and the key sheet are all made from here
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from labeler.window.commands.command import Command, Window, command
@@ -171,9 +172,14 @@ def _toggle(class_index: int, window: Window) -> None:
     window.target.toggle(class_index)
 
 
-def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
-    """One toggle for each class that is not retired, with its key of the taxonomy."""
-    return tuple(
+def _carries(class_index: int, window: Window) -> bool:
+    return window.target.carries(class_index)
+
+
+def of_classes(taxonomy: Taxonomy, offered: Collection[int] = ()) -> tuple[Command, ...]:
+    """One toggle for each class that is not retired, with its key of the taxonomy; and one for each
+    retired class that is still `offered`, which takes it off."""
+    toggles = tuple(
         Command(
             f"class.{taxonomy.names[i]}",
             taxonomy.names[i],
@@ -185,3 +191,17 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
         for i in taxonomy.order
         if not taxonomy.classes[i].retired
     )
+    retired = tuple(
+        Command(
+            f"class.{taxonomy.names[i]}",
+            f"Take off {taxonomy.names[i]} (retired)",
+            (),
+            "Label",
+            "shots",
+            partial(_toggle, i),
+            applies=partial(_carries, i),
+        )
+        for i in taxonomy.order
+        if taxonomy.classes[i].retired and i in offered
+    )
+    return toggles + retired

@@ -145,7 +145,8 @@ class AcceptSure(QFrame):
                 self.finish()
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-                self.take()
+                if not event.isAutoRepeat():  # the key that opened the card may still be held
+                    self.take()
                 return True
         own = event is not None and event.type() == QEvent.Type.ShortcutOverride
         if own and isinstance(event, QKeyEvent):

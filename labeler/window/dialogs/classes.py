@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QItemSelectionModel, Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import (
     QColorDialog,
@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
     QMessageBox,
     QPlainTextEdit,
     QPushButton,
+    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -53,6 +54,7 @@ COLOURS = (
     ("Blue", BLUE), ("Orange", ORANGE), ("Green", GREEN), ("Purple", PURPLE),
     ("Sky blue", SKY_BLUE), ("Vermilion", VERMILION), ("Yellow", YELLOW), ("Grey", "#999999"),
 )  # fmt: skip
+OF_RULES = ("Hard", "Soft", "Remove rule")
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -124,11 +126,26 @@ class ClassesDialog(QDialog):
         return row
 
     def refresh(self) -> None:
-        """Read everything again."""
-        project = self.session.require().project
-        for table in (self.classes, self.rules, self.past):
+        """Read everything again; what was chosen stays so, and the keys stay where they were."""
+        tables = (self.classes, self.rules, self.past)
+        chosen = [_chosen_in(table) for table in tables]
+        keys = self.focusWidget()
+        for table in tables:
+            table.blockSignals(True)
             table.clear()
-        for c in (project.taxonomy.classes[place] for place in project.taxonomy.order):
+        self._fill()
+        for table, before in zip(tables, chosen, strict=True):
+            _choose_again(table, before)
+            table.blockSignals(False)
+        self._enable()
+        if keys is not None and not keys.isEnabled():
+            near = self.rules if keys in [self.buttons[name] for name in OF_RULES] else self.classes
+            near.setFocus()
+
+    def _fill(self) -> None:
+        project = self.session.require().project
+        for place in project.taxonomy.order:
+            c = project.taxonomy.classes[place]
             state = f"retired {c.retired}" if c.retired else ""
             state = state or (f"was {c.was.replace(';', ', ')}" if c.was else "")
             shots = f"{classes.shots_with(project, c.name):,}"
@@ -136,12 +153,15 @@ class ClassesDialog(QDialog):
             for column in range(item.columnCount()):
                 said = item.text(column) or "none"  # a screen reader stands on an empty cell, too
                 item.setData(column, Qt.ItemDataRole.AccessibleTextRole, said)
+            item.setData(0, Qt.ItemDataRole.UserRole, place)
             item.setTextAlignment(3, RIGHT)
             item.setToolTip(0, f"{c.name}\n{c.help}".strip())
             item.setDisabled(bool(c.retired))
             self.classes.addTopLevelItem(item)
         for rule in project.taxonomy.rules:
-            self.rules.addTopLevelItem(QTreeWidgetItem([rule.statement, rule.severity]))
+            item = QTreeWidgetItem([rule.statement, rule.severity])
+            item.setData(0, Qt.ItemDataRole.UserRole, rule.statement)
+            self.rules.addTopLevelItem(item)
         changes = classes.changes(project)
         for change in reversed(changes):
             text = change.text[:1].upper() + change.text[1:]
@@ -150,16 +170,16 @@ class ClassesDialog(QDialog):
             self.past.addTopLevelItem(item)
         left = in_effect(changes)
         self.buttons["Undo the last change"].setToolTip(left[-1].text if left else "")
-        self.buttons["Undo the last change"].setEnabled(bool(left) and not project.store.read_only)
-        self._enable()
+        self._may_undo = bool(left) and not project.store.read_only
 
     def _enable(self) -> None:
+        self.buttons["Undo the last change"].setEnabled(self._may_undo)
         writable = not self.session.require().project.store.read_only
         for name in ("Add…", "Add rule…"):
             self.buttons[name].setEnabled(writable)
         for name in ("Edit…", "Merge into…", "Retire"):
             self.buttons[name].setEnabled(writable and bool(self.classes.selectedItems()))
-        for name in ("Hard", "Soft", "Remove rule"):
+        for name in OF_RULES:
             self.buttons[name].setEnabled(writable and bool(self.rules.selectedItems()))
 
     # -- changing ------------------------------------------------------------------------------
@@ -237,6 +257,29 @@ class ClassesDialog(QDialog):
     def _rule(self, severity: str) -> None:
         number = self.rules.indexOfTopLevelItem(self.rules.selectedItems()[0]) + 1
         self.change(classes.set_rule, number, severity)
+
+
+def _chosen_in(table: QTreeWidget) -> tuple[Any, int] | None:
+    """What the chosen line of a table is about, and its place; None where none is chosen."""
+    chosen = table.selectedItems()
+    if not chosen:
+        return None
+    return chosen[0].data(0, Qt.ItemDataRole.UserRole), table.indexOfTopLevelItem(chosen[0])
+
+
+def _choose_again(table: QTreeWidget, before: tuple[Any, int] | None) -> None:
+    """Choose the line about the same; where that may be chosen no more, none, but go beside it."""
+    if before is None:
+        return
+    about, place = before
+    lines = [table.topLevelItem(k) for k in range(table.topLevelItemCount())]
+    able = [(k, line) for k, line in enumerate(lines) if line is not None and not line.isDisabled()]
+    same = [line for _, line in able if line.data(0, Qt.ItemDataRole.UserRole) == about]
+    if same and about is not None:
+        table.setCurrentItem(same[0])
+    elif able:
+        near = min(able, key=lambda found: (abs(found[0] - place), -found[0]))[1]
+        table.setCurrentItem(near, 0, QItemSelectionModel.SelectionFlag.NoUpdate)
 
 
 class ClassForm(QDialog):

@@ -135,10 +135,13 @@ def show_backups(session: Session, window: QWidget) -> None:
     """Let the person choose a backup and go back to it."""
     if session.opened is None:
         return
-    if not session.require().project.keeps_backups:
+    project = session.require().project
+    if not project.keeps_backups:
         text = "The labels are on a server, whose administrator makes the backups."
-        if session.require().project.store.read_only:
-            text = "This project can only be looked at."
+        try:
+            project.store.database.refuse_read_only()
+        except InputError as error:
+            text = str(error)
         session.noted.emit("info", text)
         return
     dialog = RestoreDialog(session, window)

@@ -1,13 +1,19 @@
-"""Between settings and session: the look, and how far each recent project is."""
+"""Between settings and session: the look, how far each recent project is, where the window was."""
 
 from __future__ import annotations
 
 import numpy as np
+from PyQt6.QtCore import QByteArray, QDataStream, QRect, Qt
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QWidget
 
 from labeler.project.store.records import LABELLED
 from labeler.session.display import PANES
 from labeler.session.session import Session
 from labeler.window.settings import Settings
+
+HEADER = 8
+"""Bytes before the rectangles of what `saveGeometry` gives."""
 
 
 def take_look(session: Session, settings: Settings) -> None:
@@ -60,3 +66,21 @@ def keep_progress(session: Session, settings: Settings) -> None:
     text = f"{done:,} of {session.labels.n_shots:,} labelled"
     kept = {**settings["progress"], str(session.require().folder): text}
     settings.set("progress", {k: v for k, v in kept.items() if k in settings["recent"]})
+
+
+def restore_geometry(window: QWidget, saved: QByteArray) -> bool:
+    """`restoreGeometry`, but exactly where the window was, if that is all on screen: Qt moves it
+    away from the upper edge by its own guess of a title bar. False where nothing was saved."""
+    if not window.restoreGeometry(saved):
+        return False
+    stream, frame, inside = QDataStream(saved), QRect(), QRect()
+    stream.skipRawData(HEADER)
+    stream >> frame
+    stream >> inside
+    large = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
+    if not window.windowState() & large and any(
+        screen.availableGeometry().contains(frame.united(inside))
+        for screen in QGuiApplication.screens()
+    ):
+        window.setGeometry(inside)
+    return True

@@ -63,6 +63,7 @@ class Gallery(QWidget):
         self.empty = EmptyState()
         self._build()
         session.project_changed.connect(self._fill)
+        session.labels.offered_changed.connect(self._fill_again)
         self._fill()
 
     def _build(self) -> None:
@@ -137,7 +138,8 @@ class Gallery(QWidget):
         self.classes.clear()
         taxonomy = self.session.labels.taxonomy
         classes = taxonomy.classes
-        for c in taxonomy.order:
+        offered = self.session.labels.offered
+        for c in offered:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
             icon = QIcon(mark)
@@ -146,10 +148,15 @@ class Gallery(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, c)
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)
-        places = [taxonomy.place(taxonomy.now(name)) for name in FIRST if taxonomy.knows(name)]
-        self.classes.setCurrentRow(places[0] if places else 0)
+        first = (taxonomy.index(taxonomy.now(name)) for name in FIRST if taxonomy.knows(name))
+        self.classes.setCurrentRow(next((offered.index(c) for c in first if c in offered), 0))
         self.classes.blockSignals(False)
         self.refresh()
+
+    def _fill_again(self) -> None:
+        kind = self.kind
+        self._fill()
+        self.choose(kind)
 
     @property
     def rows(self) -> list[int]:

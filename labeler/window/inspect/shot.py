@@ -105,7 +105,7 @@ class ShotPage(QWidget):
 
     def _every(self) -> list[Tile]:
         row = self.session.cursor.row
-        return [Tile(row, k) for k in (PLAIN, *self.session.labels.taxonomy.order)]
+        return [Tile(row, k) for k in (PLAIN, *self.session.labels.offered)]
 
     def _pairs(self) -> tuple[list[Tile], bool]:
         """The likeliest classes that the network sees, or that are labelled, in both forms; those
@@ -132,21 +132,20 @@ class ShotPage(QWidget):
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
         session = self.session
-        taxonomy = session.labels.taxonomy
-        if [self.kinds.itemText(i) for i in range(self.kinds.count())] != list(
-            taxonomy.names_in_order
-        ):
+        names, offered = session.labels.taxonomy.names, session.labels.offered
+        shown = [self.kinds.itemText(i) for i in range(self.kinds.count())]
+        if shown != [names[kind] for kind in offered]:
             self.kinds.clear()
             self.rivals.clear()
             self.rivals.addItem("and not …")
-            for kind in taxonomy.order:
-                self.kinds.addItem(taxonomy.names[kind], kind)
-                self.rivals.addItem(f"not {taxonomy.names[kind]}", kind)
+            for kind in offered:
+                self.kinds.addItem(names[kind], kind)
+                self.rivals.addItem(f"not {names[kind]}", kind)
             self._of = -1
         if self._of != session.cursor.row:
             self._of = session.cursor.row
-            likeliest = int(session.predictions.of_run.probabilities[session.cursor.row].argmax())
-            self.kinds.setCurrentIndex(self.kinds.findData(likeliest))
+            likely = session.predictions.of_run.probabilities[session.cursor.row]
+            self.kinds.setCurrentIndex(int(likely[list(offered)].argmax()))
 
     def _check(self) -> None:
         session = self.session

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QModelIndex, Qt, pyqtSignal
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from labeler.project.folder import STATES
 from labeler.runs.run_report import (
     BROKEN,
     MACRO,
@@ -32,13 +33,6 @@ from model.networks.table import NETWORKS
 from model.runs.promotion import BETTER, OPEN, WORSE
 
 NETWORK_WORDS = {name: kind.title for name, kind in NETWORKS.items()}
-STATES = {
-    "training": "training…",
-    "finished": "finished",
-    "cancelled": "cancelled",
-    "failed": "failed",
-    "unfinished": "not finished",
-}
 PADDINGS = (8, 5, 3)
 """Pixels beside a text of the table of runs, tried in this order."""
 Cell = tuple[str, str]
@@ -74,7 +68,7 @@ def _took(run: RunReport) -> Cell:
 
 
 def _status(run: RunReport) -> Cell:
-    return STATES.get(run.state, run.state), run.message or "How the training ended"
+    return STATES[run.state], run.message or "How the training ended"
 
 
 def _when(run: RunReport) -> Cell:

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.active import anchoring
+from labeler.project.folder import STATES
 from labeler.runs.run_report import MACRO, Curves, RunReport, read_events, read_reports
 from labeler.session.session import Session
 from labeler.window.frame.retrain import progress_in_words
@@ -284,7 +285,7 @@ def _about(run: RunReport) -> str:
     if run.message:
         parts.append(run.message)
     elif run.state != "finished":
-        parts.append({"unfinished": "not finished"}.get(run.state, run.state))
+        parts.append(STATES[run.state])
     return " · ".join(parts)
 
 

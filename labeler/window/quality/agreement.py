@@ -99,8 +99,8 @@ class AgreementPage(Page):
     def _with_a_line(self, found: Agreement) -> tuple[int, ...]:
         """Classes that are offered, or on which people differ."""
         labels, alphas = self.session.labels, found.alphas
-        order = labels.taxonomy.order
-        return tuple(c for c in order if labels.offers(c) or alphas[c].differing > 0)
+        order, offered = labels.taxonomy.order, labels.offered
+        return tuple(c for c in order if c in offered or alphas[c].differing > 0)
 
     def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)

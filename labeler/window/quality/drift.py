@@ -103,9 +103,11 @@ class DriftPage(Page):
             self._say_empty()
             return False
         self.found = repeats.drift(self.repeated, session.labels.taxonomy)
-        bad = repeats.worst(self.found)
+        bad = repeats.worst(self.found, self._order)
         if bad is not None:
             self.class_index = bad
+        elif self.class_index not in self._order:
+            self.class_index = self._order[0]
         self._say(bad)
         order = self._order
         self.chart.show_rows(
@@ -131,7 +133,7 @@ class DriftPage(Page):
     @property
     def _order(self) -> tuple[int, ...]:
         """The class of each line of the chart."""
-        return self.session.labels.taxonomy.order
+        return self.session.labels.offered
 
     def _say_empty(self) -> None:
         session = self.session

@@ -72,6 +72,8 @@ def when(stamp: float, now: float | None = None) -> str:
     if not stamp:
         return "–"
     gone = (time.time() if now is None else now) - stamp
+    if gone < -60:  # the clock was set back since
+        return dated(stamp)
     if gone < 60:
         return "just now"
     if gone < 3600:
@@ -155,11 +157,12 @@ def beside(*widgets: QWidget) -> QWidget:
 
 
 def press_by_enter(button: QPushButton) -> None:
-    """Enter presses this button of a dialog where it has the focus, and nowhere else."""
+    """Enter presses this button of a dialog where it has the focus, nowhere else; held, once."""
     button.setAutoDefault(False)
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         pressed = QShortcut(QKeySequence(key), button)
         pressed.setContext(Qt.ShortcutContext.WidgetShortcut)
+        pressed.setAutoRepeat(False)
         pressed.activated.connect(button.click)
 
 

@@ -68,6 +68,13 @@ def test_info_counts_own_imported_and_merged_labels_and_violations(week, capsys)
     assert found["annotators"][0] == {"name": "Ada", "kind": "human"}
 
 
+def test_info_says_of_a_run_what_learn_says(week, capsys):
+    (week / "runs" / "0001").mkdir(parents=True)
+    assert answer(capsys, "info", week, "--json")["runs"][0]["state"] == "unfinished"
+    assert main(["info", str(week)]) == 0
+    assert ", not finished" in capsys.readouterr().out
+
+
 def test_a_shipped_taxonomy_and_a_dataset_can_be_named(tmp_path, capsys):
     with h5py.File(tmp_path / "b.h5", "w") as f:
         f["one"], f["two"] = np.ones((2, 5, 5)), np.ones((2, 5, 5))

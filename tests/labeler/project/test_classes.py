@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QColorDialog
+from PyQt6.QtGui import QColor, QShortcut
+from PyQt6.QtWidgets import QColorDialog, QPushButton
 
 from labeler.cli import main
 from labeler.project import backups, classes
@@ -20,6 +20,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.window.dialogs.classes import ClassesDialog, ClassForm
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import press_by_enter
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.colours import GREEN
@@ -532,6 +533,45 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week):
     assert session.labels.taxonomy.names == loads(HELIUM).names
     assert not dialog.buttons["Undo the last change"].isEnabled()
     session.close()
+
+
+def test_the_dialog_keeps_what_is_chosen_and_where_the_keys_are_after_each_change(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+
+    def press(name, table, line):
+        table.setCurrentItem(table.topLevelItem(line))
+        dialog.buttons[name].setFocus()
+        dialog.buttons[name].click()
+        return [item.text(0) for item in table.selectedItems()], dialog.focusWidget()
+
+    rule = dialog.rules.topLevelItem(2).text(0)
+    assert press("Soft", dialog.rules, 2) == ([rule], dialog.buttons["Soft"])
+    after = dialog.rules.topLevelItem(3).text(0)
+    assert press("Remove rule", dialog.rules, 2) == ([], dialog.rules), (
+        "Enter removes one, held too"
+    )
+    assert dialog.rules.currentItem().text(0) == after
+    after = dialog.classes.topLevelItem(BENT + 1).text(0)
+    assert press("Retire", dialog.classes, BENT) == ([], dialog.classes)
+    assert dialog.classes.currentItem().text(0) == after
+    undo = dialog.buttons["Undo the last change"]
+    undo.setFocus()
+    while undo.isEnabled():
+        undo.click()
+    assert dialog.focusWidget() is dialog.classes, "the button has no more use"
+    session.close()
+
+
+def test_enter_that_is_held_presses_a_button_once(qtbot):
+    button = QPushButton("Undo the last change")
+    qtbot.addWidget(button)
+    press_by_enter(button)
+    keys = button.findChildren(QShortcut)
+    assert [key.key().toString() for key in keys] == ["Return", "Enter"]
+    assert not any(key.autoRepeat() for key in keys)
 
 
 def ticked(box, *names):

@@ -12,6 +12,7 @@ from labeler.project.decisions import Decisions
 from labeler.project.project import Project
 from labeler.runs.run_report import read_report
 from labeler.runs.training_choices import TrainingOrder, lacking
+from labeler.session.background import training
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme
@@ -307,6 +308,25 @@ def test_a_training_that_is_stopped_before_its_first_step_is_a_cancelled_one(ope
     assert run.state == "cancelled"
     assert run.message == "Stopped before there was a network to keep."
     assert not bar.is_running
+
+
+def test_a_training_that_has_a_network_and_is_killed_as_the_window_closes_is_a_cancelled_one(
+    opened, qtbot
+):
+    code = CHILD + (
+        "say('started', epochs=2)\nsay('evaluated', epoch=1)\n"
+        "(out / 'model.json').write_text('{}')\n"
+        "say('step')\nwhile True: time.sleep(0.02)\n"
+    )
+    session, bar = opened(code)
+    bar.retraining.work.patience_s = 0.0
+    bar.start()
+    qtbot.waitUntil(lambda: bar.retraining.has_network)
+    bar.stop()
+    folder = session.require().project.run_folder(1)
+    run = read_report(1, folder)
+    assert (run.state, run.message) == ("cancelled", training.KEPT)
+    assert session.require().project.runs()[0].state == "cancelled"
 
 
 def test_in_a_project_that_may_not_be_written_a_training_says_what_to_do(opened, monkeypatch):

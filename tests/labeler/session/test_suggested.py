@@ -4,15 +4,18 @@ import csv
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QApplication, QWidget
 
+from labeler.active.anchoring import is_hidden
 from labeler.exchange import export
 from labeler.project.store import timeline
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
 from labeler.session import suggestions
-from labeler.session.selection import SelectedShots
+from labeler.session.selection import MEANWHILE, SelectedShots
 from labeler.session.suggestions import Sure
 from labeler.window.dialogs.accept_sure import AcceptSure
 from model.active import audit
@@ -133,6 +136,22 @@ def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
     session.suggestions.take(learnt(session, sure=0.99))
     assert session.labelling.accept_sure(0.9, [1, 5]) == 2
     assert np.flatnonzero(session.labels.status & LABELLED).tolist() == [1, 5]
+
+
+def test_a_held_enter_accepts_nothing_on_the_card_that_it_opened(session, qtbot):
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.resize(700, 500)
+    host.show()
+    session.suggestions.take(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    kind, key = QEvent.Type.KeyPress, Qt.Key.Key_Return
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for _ in range(3):
+        QApplication.sendEvent(card.slider, QKeyEvent(kind, key, shift, "", autorep=True))
+    assert not session.labels.status.any()
+    QTest.keyClick(card.slider, key)
+    assert session.labels.status.any()
 
 
 def test_how_many_are_wrong_is_told_in_words():
@@ -310,13 +329,56 @@ def test_random_checks_are_left_open_where_suggestions_are_accepted_on_many_shot
     hand.accept()
     assert 0 < len(checks) < 10
     np.testing.assert_array_equal(np.flatnonzero(session.labels.status != LABELLED), sorted(checks))
-    assert f" shots · {len(checks)} random check" in told[0]
+    assert told == [f"Accepted {40 - len(checks)} shots · Undo takes it back"], "what is not cut"
+    assert said == [f"{len(checks)} random checks left open: label each by itself."]
     chosen = checks
     hand.accept()
     assert "left open: label each by itself." in said[-1]
     chosen = checks[:1]  # one shot was looked at
     hand.accept()
     assert session.labels.status[checks[0]] == LABELLED
+
+
+def test_what_is_left_open_counts_the_shots_whose_predictions_are_hidden(session, monkeypatch):
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    monkeypatch.setattr(audit, "FEWEST_CHECKS", 1)
+    session.suggestions.hidden_share = 0.4
+    session.suggestions.take(learnt(session, sure=0.99))
+    left = np.union1d(audit.reserved(40, audit.DRAW), np.flatnonzero(is_hidden(np.arange(40), 0.4)))
+    said, chosen = [], np.arange(40)
+    hand = SelectedShots(session, lambda: chosen, lambda what: True, lambda what: None)
+    session.noted.connect(lambda level, text: said.append(text))
+    assert session.suggestions.sure(0.9).checks == len(left)
+    hand.accept()
+    np.testing.assert_array_equal(np.flatnonzero(session.labels.status == 0), left)
+    assert said == [f"{len(left)} random checks left open: label each by itself."]
+    chosen = np.flatnonzero(is_hidden(np.arange(40), 0.4))[:1]
+    hand.accept()
+    assert said[-1] == "1 random check left open: label each by itself."
+    assert (session.labels.status[chosen] == 0).all()
+
+
+@pytest.mark.parametrize("verb", ["accept", "skip", "flag"])
+def test_many_shots_are_not_changed_where_others_changed_them_while_the_person_was_asked(
+    session, monkeypatch, verb
+):
+    monkeypatch.setattr("labeler.session.selection.ASK_ABOVE", 10)
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    session.suggestions.take(learnt(session, sure=0.99))
+    said, streak = [], session.labels.taxonomy.index("Streak")
+
+    def another_window(what):
+        session.labels.decide([7], 1 << streak, LABELLED, "key")
+        return True
+
+    session.noted.connect(lambda level, text: said.append(text))
+    rows = np.setdiff1d(np.arange(40), audit.reserved(40, audit.DRAW))
+    assert 7 in rows
+    hand = SelectedShots(session, lambda: rows, another_window, lambda what: None)
+    getattr(hand, verb)()
+    assert said == [MEANWHILE]
+    assert np.flatnonzero(session.labels.status).tolist() == [7]
+    assert session.labels.present[7] == 1 << streak
 
 
 @pytest.mark.parametrize("many", [False, True])

@@ -73,6 +73,104 @@ def test_a_retired_class_is_offered_nowhere_unless_a_shot_carries_it(window):
     assert [names[i] for i in tags.buttons] == list(ORDER)
 
 
+def give_bent(session):
+    """Its index; two shots at least have it."""
+    taxonomy = session.labels.taxonomy
+    session.labels.decide(
+        [3, 4], taxonomy.pack(taxonomy.mask(["Prolate", "Bent"])), LABELLED, "key"
+    )
+    return taxonomy.index("Bent")
+
+
+def offered_in(window):
+    """The names of the classes that each list and menu offers."""
+    session = window.session
+    names = session.labels.taxonomy.names
+    for tab in ("Grid", "Inspect", "Quality"):
+        window.show_tab(tab)
+    inspect = window.views["Inspect"]
+    inspect.refresh()
+    shot, gallery = inspect.shot, inspect.gallery
+    window.views["Quality"].show_page("Drift")
+    drift = window.views["Quality"].stack.currentWidget()
+    menus = (FILTERS[f].choices(session.queue.known) for f in ("class", "absent", "predicted"))
+    return (
+        [names[i] for i in window.label.classes.rows],
+        [names[i] for i in window.views["Grid"].tags.buttons],
+        [shot.kinds.itemText(i) for i in range(shot.kinds.count())],
+        [shot.rivals.itemText(i)[4:] for i in range(1, shot.rivals.count())],
+        [gallery.classes.item(i).text() for i in range(gallery.classes.count())],
+        [names[c] for c in drift._order],
+        *menus,
+    )
+
+
+def test_filter_inspect_and_drift_offer_a_retired_class_only_while_a_shot_carries_it(window):
+    session = window.session
+    bent = give_bent(session)
+    session.change_classes(classes.retire, "Bent")
+    for found in offered_in(window):
+        assert found == [*(n for n in ORDER if n != "Bent" and n in found[:-1]), found[-1]]
+        assert "Bent" in found
+    rows = np.flatnonzero(session.labels.present >> bent & 1)
+    without = session.labels.present[rows] & ~(1 << bent)
+    session.labels.decide(rows, without, LABELLED, "key")
+    for found in offered_in(window):
+        assert found == [name for name in ORDER if name != "Bent"]
+    session.labelling.undo()
+    for found in offered_in(window):
+        assert "Bent" in found
+
+
+@pytest.mark.parametrize("tab", ["Label", "Grid"])
+def test_a_retired_class_is_taken_off_by_a_command_and_given_to_no_shot(window, tab):
+    session = window.session
+    bent = give_bent(session)
+    session.change_classes(classes.retire, "Bent")
+    has = (session.labels.present >> bent & 1).astype(bool)
+    one, other = int(has.argmax()), int((~has).argmax())
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    before = session.labels.present.copy()
+
+    def look_at(row):
+        window.show_tab(tab)
+        session.cursor.show(row)
+        if tab == "Grid":
+            chosen = window.views["Grid"].canvas.chosen
+            chosen.choose(np.array([chosen.place_of(row)]), add=False)
+            window.views["Grid"].canvas.selection_changed.emit()
+
+    def offered():
+        return [c for c, _ in window.actions_.for_palette() if c.id == "class.Bent"]
+
+    look_at(other)
+    assert not offered()
+    window.target.toggle(bent)
+    assert "Bent is retired and can only be taken off shots." in said[-1]
+    np.testing.assert_array_equal(session.labels.present, before)
+    look_at(one)
+    assert [c.text for c in offered()] == ["Take off Bent (retired)"]
+    window.actions_.trigger("class.Bent")
+    assert session.labels.present[one] == before[one] & ~(1 << bent)
+    session.labelling.undo()
+    assert session.labels.present[one] == before[one]
+
+
+def test_no_run_of_before_suggests_a_retired_class(window):
+    session = window.session
+    bent = session.labels.taxonomy.index("Bent")
+    rows = np.arange(session.labels.n_shots)
+    session.labels.decide(rows[20:], 0, 0, "key")
+    session.suggestions.hidden_share, session.suggestions.enough = 0.0, 0
+    likely = session.predictions.run.likely()[:, bent]
+    assert likely.any()
+    session.change_classes(classes.retire, "Bent")
+    assert not (session.suggestions.bits(rows) >> bent & 1).any()
+    assert not (session.suggestions.sure(0.0).present >> bent & 1).any()
+    assert not any(session.suggestions.unhidden(row)[bent] for row in np.flatnonzero(likely))
+
+
 def test_the_panel_and_all_commands_name_the_classes_in_one_order(window):
     names = window.session.labels.taxonomy.names
     assert tuple(names[i] for i in window.label.classes.rows) == ORDER

@@ -314,6 +314,7 @@ def test_numbers_and_times_are_written_as_in_the_field():
     assert [signed(v) for v in (0.05, -0.118, 0.001)] == ["▲ .05", "▼ .12", "–"]
     now = time.mktime((2026, 3, 12, 18, 30, 0, 0, 0, -1))
     assert when(now - 10, now) == "just now"
+    assert when(now + 3 * 86400, now) == "15 Mar 2026 18:30", "the clock was set back"
     assert when(now - 600, now) == "10 min ago"
     assert when(now - 3 * 3600, now) == "today 15:30"
     assert when(now - 24 * 3600, now) == "yesterday 18:30"

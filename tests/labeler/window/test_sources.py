@@ -114,6 +114,28 @@ def test_labels_can_be_kept_on_a_file_that_was_processed_again(
     assert isinstance(window.session.cursor.counts(), np.ndarray)
 
 
+@pytest.mark.parametrize("verb", ["keep_labels", "locate", "go_without"])
+def test_the_banner_goes_once_another_window_or_the_terminal_has_chosen(
+    qtbot, project, tmp_path, open_window, verb
+):
+    shots, away = tmp_path / "shots.h5", tmp_path / "away.h5"
+    if verb == "keep_labels":
+        other_shots(shots)
+    else:
+        shots.rename(away)
+    window = open_window(project)
+    assert window.changed_files.isVisible()
+    with Project.open(project) as other:
+        ways = {"locate": lambda: other.relocate(1, away)}
+        ways.get(verb, lambda: getattr(other, verb)(1))()
+    window.session.sources.look_aside()
+    qtbot.waitUntil(lambda: not window.changed_files.isVisible())
+    if verb != "go_without":
+        assert isinstance(window.session.cursor.counts(), np.ndarray)
+        window.session.labelling.toggle(0)
+        assert window.session.labels.status[0]
+
+
 def test_a_file_replaced_while_the_project_is_open_is_noticed(
     qtbot, project, tmp_path, open_window
 ):

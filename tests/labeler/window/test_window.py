@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtCore import QByteArray, QEvent, QPointF, Qt
 from PyQt6.QtGui import QCloseEvent, QImage, QKeyEvent, QKeySequence, QPainter
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -29,6 +29,7 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.commands.keys import KeySheet
 from labeler.window.frame.notes import LogDialog
+from labeler.window.frame.remember import restore_geometry
 from labeler.window.label.classes import row as class_row
 from labeler.window.label.queue import shot_list
 from labeler.window.label.status_line import significant
@@ -336,6 +337,48 @@ def test_the_palette_runs_what_was_typed(window):
     field.setText("next shot")
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert window.session.cursor.row == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("files of shots", "Files of shots"), ("skip", "Skip"), ("project new", "New project")],
+)
+def test_what_begins_as_it_was_typed_stands_first_in_the_palette(window, typed, first):
+    window.show_palette()
+    field = window.focusWidget()
+    field.setText(typed)
+    assert field.parentWidget().list.currentItem().text().startswith(first)
+    QTest.keyClick(field, Qt.Key.Key_Escape)
+
+
+def test_backups_of_a_project_that_can_only_be_looked_at_say_what_to_do(window, monkeypatch):
+    said = []
+    window.session.noted.connect(lambda level, text: said.append(text))
+    monkeypatch.setattr(window.session.require().project.store.database, "read_only", True)
+    window.actions_.trigger("backups")
+    assert "this project can only be looked at. Copy its folder to a place" in said[-1]
+
+
+@pytest.mark.parametrize(("left", "top"), [(2, 20), (60, 80)])
+def test_a_window_comes_back_exactly_where_it_was(qtbot, left, top):
+    before, after = QWidget(), QWidget()
+    for widget in (before, after):
+        qtbot.addWidget(widget)
+    before.setGeometry(left, top, 400, 300)
+    before.show()
+    assert restore_geometry(after, before.saveGeometry())
+    assert after.geometry() == before.geometry()
+    assert not restore_geometry(after, QByteArray(b"nothing"))
+
+
+def test_a_window_that_was_where_no_screen_is_comes_back_on_one(qtbot):
+    before, after = QWidget(), QWidget()
+    for widget in (before, after):
+        qtbot.addWidget(widget)
+    before.setGeometry(3000, 80, 400, 300)
+    before.show()
+    assert restore_geometry(after, before.saveGeometry())
+    assert after.screen().availableGeometry().contains(after.geometry())
 
 
 OPENERS = {

@@ -80,6 +80,7 @@ class ClassPanel(QWidget):
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
         session.project_changed.connect(self.rebuild)
+        session.labels.offered_changed.connect(self.rebuild)
         for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(lambda _: self.refresh())
         for signal in (
@@ -94,12 +95,12 @@ class ClassPanel(QWidget):
         """Make the rows of the project's taxonomy."""
         empty(self._list)
         self.rows, self.rules = {}, {}
-        taxonomy = self.session.labels.taxonomy
+        taxonomy, offered = self.session.labels.taxonomy, self.session.labels.offered
         for group in taxonomy.groups:
             if self.rows:
                 self._list.addSpacing(9)
             for index in group:
-                if self.session.labels.offers(index):
+                if index in offered:
                     self._add(index, bool(taxonomy.classes[index].parent))
         self._add_messages(NO_CLASS)
         self._list.addStretch(1)
