@@ -198,10 +198,8 @@ class Suggestions(SessionPart):
         """(n, C) what the model suggests on shots, with all that follows; no retired class, which
         a run of before may have learnt."""
         taxonomy = self.labels.taxonomy
-        offered = np.array([not c.retired for c in taxonomy.classes])
-        sets, which = np.unique(
-            taxonomy.pack(predictions.likely()[rows] & offered), return_inverse=True
-        )
+        said = taxonomy.pack(predictions.likely()[rows] & ~taxonomy.retired)
+        sets, which = np.unique(said, return_inverse=True)
         return taxonomy.complete(taxonomy.unpack(sets))[which]
 
     def unlearnt(self) -> int:

@@ -222,9 +222,14 @@ class Taxonomy:
         return found
 
     @cached_property
+    def retired(self) -> Labels:
+        """(C,) True for classes that no shot is given any more."""
+        return np.array([bool(c.retired) for c in self.classes], bool)
+
+    @cached_property
     def offered(self) -> Taxonomy:
         """The classes that are not retired, with the rules that still say something about them."""
-        if not any(c.retired for c in self.classes):
+        if not self.retired.any():
             return self
         kept = {c.name for c in self.classes if not c.retired}
         classes = [replace(c, parent=c.parent if c.parent in kept else "")
@@ -336,7 +341,7 @@ class Taxonomy:
 
     @cached_property
     def _implied(self) -> Labels:
-        """(C, C): [a, b] True where a implies b and nothing else would do."""
+        """(C, C): [a, b] True where a implies b, and nothing else would do; b is not retired."""
         return self._implications(hard_only=False)
 
     @cached_property
@@ -360,7 +365,7 @@ class Taxonomy:
                 continue
             if rule.severity == "hard" or not hard_only:
                 table[np.ix_(self.mask(rule.left), self.mask(rule.right))] = True
-        return table
+        return table & ~self.retired
 
     @cached_property
     def legal_sets(self) -> Labels:
@@ -459,21 +464,24 @@ class Taxonomy:
 
         A class that is implied without a choice is added where that is legal. A hard rule is
         mended by the nearest legal label set: fewest changes, then fewest broken soft rules.
-        Undecided classes, all but the `known` ones (C,), stay so.
+        Undecided classes, all but the `known` ones (C,), stay so, and no retired one is added.
         """
         row = np.asarray(labels, bool)
         said = np.ones_like(row) if known is None else np.asarray(known, bool)
         rule = self.rules[rule_index]
         if rule.kind == "implies" and len(rule.right) == 1:
             grown = row | self.mask(rule.right)
-            if not self.contradictions(grown, said):
+            if not self.contradictions(grown, said) and not (self.retired & grown & ~row).any():
                 return Fix(grown, f"add {rule.right[0]}")
         choice = rule.kind == "some" and len(rule.left) > 1
         if rule.severity == "soft" or choice or len(self) > MAX_ENUMERATED:
             return None
-        changes = ((self.legal_sets != row) & said).sum(-1)
-        soft = self.violations(self.legal_sets).sum(-1)
-        nearest = self.legal_sets[np.lexsort((soft, changes))[0]] & said
+        legal = self.legal_sets[~(self.legal_sets & ~row & self.retired).any(-1)]
+        if not len(legal):
+            return None
+        changes = ((legal != row) & said).sum(-1)
+        soft = self.violations(legal).sum(-1)
+        nearest = legal[np.lexsort((soft, changes))[0]] & said
         return Fix(nearest, self._difference(row, nearest))
 
     def _difference(self, before: Labels, after: Labels) -> str:

@@ -63,7 +63,7 @@ class Gallery(QWidget):
         self.empty = EmptyState()
         self._build()
         session.project_changed.connect(self._fill)
-        session.labels.offered_changed.connect(self._fill_again)
+        session.labels.shown_classes_changed.connect(self._fill_again)
         self._fill()
 
     def _build(self) -> None:
@@ -138,7 +138,7 @@ class Gallery(QWidget):
         self.classes.clear()
         taxonomy = self.session.labels.taxonomy
         classes = taxonomy.classes
-        offered = self.session.labels.offered
+        offered = self.session.labels.shown_classes
         for c in offered:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
