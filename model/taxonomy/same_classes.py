@@ -17,20 +17,13 @@ import numpy.typing as npt
 from model.taxonomy.taxonomy import Class, Taxonomy, plain
 
 Places = npt.NDArray[np.intp]
+Names = tuple[str, ...]
+"""Of one class, all that it had, in the order in which it had them; see `plain`."""
 
 
 def places_among(ours: Taxonomy, theirs: Taxonomy) -> Places:
     """(C,) the place of each of our classes among theirs, -1 where it is none of them."""
-    alike = np.array([[_alike(one, other) for other in theirs.classes] for one in ours.classes])
-    alike = alike.reshape(len(ours), len(theirs))
-    mine, others = np.nonzero(alike)
-    if len(mine) > len(set(mine.tolist())) or len(others) > len(set(others.tolist())):
-        from scipy.optimize import linear_sum_assignment
-
-        mine, others = linear_sum_assignment(alike, maximize=True)
-    found = np.full(len(ours), -1, np.intp)
-    found[mine] = np.where(alike[mine, others] > 0, others, -1)
-    return found
+    return np.array(_places(_all_names(ours), _all_names(theirs)), np.intp)
 
 
 def columns_of(ours: Taxonomy, theirs: Taxonomy, file: Path | str) -> Places:
@@ -65,15 +58,31 @@ def place_among(theirs: Taxonomy | Sequence[str], name: str, *taxonomies: Taxono
     return -1 if place in of_others else place
 
 
-def _alike(one: Class, other: Class) -> float:
-    """How surely two classes are the same; 0 where they share no name."""
-    first, second = _names(one), _names(other)
-    shared = len({*first} & {*second})
-    renamed = (len(first) > 1) + (len(second) > 1)
-    return shared and 1e4 * shared + 100 * (first[0] == second[0]) + renamed
+def _all_names(taxonomy: Taxonomy) -> tuple[Names, ...]:
+    return tuple(_names(kind) for kind in taxonomy.classes)
 
 
 @lru_cache(maxsize=4096)
-def _names(kind: Class) -> tuple[str, ...]:
-    """All names that a class had, in the order in which it had them."""
+def _names(kind: Class) -> Names:
     return tuple(dict.fromkeys(plain(n) for n in (*kind.was.split(";"), kind.name) if n))
+
+
+@lru_cache(maxsize=256)
+def _places(ours: tuple[Names, ...], theirs: tuple[Names, ...]) -> tuple[int, ...]:
+    alike = np.array([[_alike(one, other) for other in theirs] for one in ours], float)
+    alike = alike.reshape(len(ours), len(theirs))
+    mine, others = np.nonzero(alike)
+    if len(mine) > len(set(mine.tolist())) or len(others) > len(set(others.tolist())):
+        from scipy.optimize import linear_sum_assignment
+
+        mine, others = linear_sum_assignment(alike, maximize=True)
+    found = np.full(len(ours), -1)
+    found[mine] = np.where(alike[mine, others] > 0, others, -1)
+    return tuple(found.tolist())
+
+
+def _alike(one: Names, other: Names) -> float:
+    """How surely two classes are the same; 0 where they share no name."""
+    shared = len({*one} & {*other})
+    renamed = (len(one) > 1) + (len(other) > 1)
+    return shared and 1e4 * shared + 100 * (one[0] == other[0]) + renamed
