@@ -52,8 +52,8 @@ class Sure:
 
     `checked`: labelled shots on which a model that had not learnt their labels is that sure too,
     `missed` of them wrongly. What is said of the others is counted on these. `silent`: classes that
-    stay undecided on them, for the model has not learnt them. `checks`: so many random checks it
-    is as sure of, which are left open.
+    stay undecided on them, for the model has not learnt them. `checks`: so many random checks, and
+    shots whose predictions are hidden, it is as sure of; they are left open.
     """
 
     rows: Rows
