@@ -120,6 +120,7 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     from model.online.sources import Wanted
     from model.online.stream import Stream, open_stream
     from model.online.watching import Until, watch
+    from model.taxonomy.same_classes import columns_of
     from model.taxonomy.toml import known_for
 
     for option in ("seconds", "idle"):
@@ -140,7 +141,7 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     if taxonomy is None:
         taxonomy = known_for(names)
     else:  # by the names that the project has for them now
-        columns = taxonomy.columns_of(reader.about.taxonomy, folder)
+        columns = columns_of(taxonomy, reader.about.taxonomy, folder)
         names = tuple(taxonomy.names[c] for c in columns)
     _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)

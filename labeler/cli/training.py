@@ -243,13 +243,14 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         from labeler.project.preparation import preparation_for
         from labeler.project.project import Project
         from model.runs.checkpoint import describe
+        from model.taxonomy.same_classes import columns_of
 
         with Project.open(args.target) as project:
             project.refuse_changed()
             table = project.shot_table()
             run = project.run_given(args.folder)
             preparation = preparation_for(project, run)
-            project.taxonomy.columns_of(describe(run).taxonomy, run)  # refuses foreign classes
+            columns_of(project.taxonomy, describe(run).taxonomy, run)  # refuses foreign classes
         ours = args.target / f"{run.name}-{PREDICTIONS}" if is_shipped(run) else run / PREDICTIONS
         out = args.out or ours
     else:

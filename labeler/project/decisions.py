@@ -227,11 +227,14 @@ class Decisions:
         """(N,) True where anybody decided."""
         return (self.status & LABELLED) > 0
 
-    def offered(self, taxonomy: Taxonomy) -> tuple[int, ...]:
-        """The classes that are shown, in the order in which they are: all but the retired ones
-        that no shot carries."""
-        classes, carried = taxonomy.classes, np.bitwise_or.reduce(self.present, initial=0)
-        return tuple(c for c in taxonomy.order if not classes[c].retired or carried >> c & 1)
+    def shown_classes(self, taxonomy: Taxonomy) -> tuple[int, ...]:
+        """The classes that lists and menus show, in their order: all but the retired ones that no
+        shot carries."""
+        if not taxonomy.retired.any():
+            return taxonomy.order
+        carried = taxonomy.unpack(np.bitwise_or.reduce(self.present, initial=0))
+        shown = carried | ~taxonomy.retired
+        return tuple(c for c in taxonomy.order if shown[c])
 
     @property
     def imported(self) -> Flags:

@@ -19,7 +19,8 @@ from model.online.hitfinder import FEWEST, HitFinder, Labelled, fit
 from model.runs.folder import PREDICTIONS
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import EMPTY, place_among
+from model.taxonomy.same_classes import place_among
+from model.taxonomy.taxonomy import EMPTY
 
 FOLDER = "live"
 MOST = 1000
@@ -43,7 +44,7 @@ def known_from(table: ShotTable, miss: float) -> WatchSetup:
 
 def _labelled(table: ShotTable) -> Iterator[Labelled]:
     """Labelled shots with whether each is Empty; none where the classes have no Empty."""
-    column = place_among(table.class_names, EMPTY, table.taxonomy)
+    column = place_among(table.classes, EMPTY)
     if column < 0:
         return
     rng = np.random.default_rng(0)

@@ -150,7 +150,7 @@ class Project:
     def _take(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
         self.store.order = taxonomy.order
-        self.store.retired = int(taxonomy.pack([c.retired for c in taxonomy.classes]))
+        self.store.retired = int(taxonomy.pack(taxonomy.retired))
 
     # -- shots ---------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def range_of(argument: str) -> tuple[str, float, float]:
 
 
 def _classes(known: ShotFacts) -> list[str]:
-    return [known.taxonomy.names[c] for c in known.decided.offered(known.taxonomy)]
+    return [known.taxonomy.names[c] for c in known.decided.shown_classes(known.taxonomy)]
 
 
 def _rules(known: ShotFacts) -> list[str]:

@@ -20,6 +20,7 @@ from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box
 from model.processes import Worker, give_way
 from model.shots.table import ShotTable
+from model.taxonomy.same_classes import places_among
 from model.taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class HeatServer:
         self.source = source
         self.reader = Reader(source.run, few=True)
         self.explainer = Explainer(self.reader)
-        self._places = source.taxonomy.places_among(self.reader.about.taxonomy)
+        self._places = places_among(source.taxonomy, self.reader.about.taxonomy)
         """(C,) which class of the network each class is; -1 for one that it never learnt."""
         self._scales = self.reader.about.preprocessing.scales_of(source.table)
         self._row = -1

@@ -29,6 +29,7 @@ from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import as_text, classes_of, names_of_form, open_predictions
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
+from model.taxonomy.same_classes import columns_of, places_among
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy, plain
 
 __all__ = ["Choice", "RunPredictions", "Stage"]
@@ -94,11 +95,11 @@ class RunPredictions(Predictions):
         """Probabilities, thresholds and decisions, from the file's classes to the taxonomy's."""
         written = classes_of(file)
         names = self._names = written.names
-        self._column = self.taxonomy.places_among(written)
+        self._column = places_among(self.taxonomy, written)
         """(C,) which column of the file is a class; -1 for one that the run never learnt."""
         self.known: Flags = self._column >= 0
         if not self.known.any():
-            self.taxonomy.columns_of(written, self.path)  # refuses foreign classes
+            columns_of(self.taxonomy, written, self.path)  # refuses foreign classes
         ours, theirs = np.flatnonzero(self.known), self._column[self.known]
         n, c = len(file["probabilities"]), len(self.taxonomy)
         self._check(file["probabilities"], len(names), len({*map(plain, names)}))

@@ -28,7 +28,8 @@ from model.heatmaps.truth_table import NO_MORE_SHORT, TESTED, TruthTable, table_
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
-from model.taxonomy.taxonomy import place_among
+from model.taxonomy.same_classes import places_among
+from model.taxonomy.taxonomy import Taxonomy
 
 KEPT = 1000
 """This many answers of the child are kept, some 20 kB each."""
@@ -114,8 +115,8 @@ class Heat(SessionPart):
         run, taxonomy = self.predictions.run, self.require().taxonomy
         if run is None or self.reads_maps:
             return False
-        learnt = (name for name, known in zip(taxonomy.names, run.known, strict=True) if known)
-        return any(place_among(TESTED, name, taxonomy) >= 0 for name in learnt)
+        tested = places_among(taxonomy, Taxonomy.of_names(TESTED)) >= 0
+        return bool((run.known & tested).any())
 
     def _let_go(self) -> None:
         if self._child is not None:

@@ -50,7 +50,7 @@ class ProjectLabels(SessionPart):
 
     labels_changed = pyqtSignal(object)
     """Rows whose decision changed, or what may be seen of it."""
-    offered_changed = pyqtSignal()
+    shown_classes_changed = pyqtSignal()
     """A retired class was taken off the last shot that carried it, or is on one again."""
     went_back = pyqtSignal(object)
     """Rows that an undo or a redo changed; before `labels_changed`, to go there first."""
@@ -59,7 +59,7 @@ class ProjectLabels(SessionPart):
         super().__init__()
         self.taxonomy = NOTHING_OPEN
         self.decided = Decisions.none(0)
-        self._offered: tuple[int, ...] = ()
+        self._shown_classes: tuple[int, ...] = ()
         self.reported = ""
         """What the last gesture on the shot on screen did besides the obvious, in words."""
         self.gestures = 0
@@ -75,7 +75,7 @@ class ProjectLabels(SessionPart):
         """Take the classes; `decided` was read when the project was opened."""
         super().begin(opened)
         self.taxonomy = opened.taxonomy
-        self._offered = self.offered
+        self._shown_classes = self.shown_classes
 
     def end(self) -> None:
         """No shots, no classes."""
@@ -99,13 +99,13 @@ class ProjectLabels(SessionPart):
         return self.decided.status
 
     @property
-    def offered(self) -> tuple[int, ...]:
-        """The classes that are shown, in the order in which they are."""
-        return self.decided.offered(self.taxonomy)
+    def shown_classes(self) -> tuple[int, ...]:
+        """See `Decisions.shown_classes`."""
+        return self.decided.shown_classes(self.taxonomy)
 
     def is_retired(self, class_index: int) -> bool:
         """Whether a class is taken off shots, and given to none any more."""
-        return bool(self.taxonomy.classes[class_index].retired)
+        return bool(self.taxonomy.retired[class_index])
 
     def say_retired(self, class_index: int) -> None:
         """Say why a class is not given to a shot."""
@@ -201,9 +201,9 @@ class ProjectLabels(SessionPart):
         """Tell everybody that labels of shots changed, and what that came to, in words."""
         self.reported = reported
         self.labels_changed.emit(np.atleast_1d(np.asarray(rows, np.int64)))
-        if (offered := self.offered) != self._offered:
-            self._offered = offered
-            self.offered_changed.emit()
+        if (shown := self.shown_classes) != self._shown_classes:
+            self._shown_classes = shown
+            self.shown_classes_changed.emit()
 
     def not_saved(self, error: Exception) -> None:
         """Say that the store refused."""

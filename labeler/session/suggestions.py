@@ -52,8 +52,8 @@ class Sure:
 
     `checked`: labelled shots on which a model that had not learnt their labels is that sure too,
     `missed` of them wrongly. What is said of the others is counted on these. `silent`: classes that
-    stay undecided on them, for the model has not learnt them. `checks`: so many random checks it
-    is as sure of, which are left open.
+    stay undecided on them, for the model has not learnt them. `checks`: so many random checks, and
+    shots whose predictions are hidden, it is as sure of; they are left open.
     """
 
     rows: Rows
@@ -198,10 +198,8 @@ class Suggestions(SessionPart):
         """(n, C) what the model suggests on shots, with all that follows; no retired class, which
         a run of before may have learnt."""
         taxonomy = self.labels.taxonomy
-        offered = np.array([not c.retired for c in taxonomy.classes])
-        sets, which = np.unique(
-            taxonomy.pack(predictions.likely()[rows] & offered), return_inverse=True
-        )
+        said = taxonomy.pack(predictions.likely()[rows] & ~taxonomy.retired)
+        sets, which = np.unique(said, return_inverse=True)
         return taxonomy.complete(taxonomy.unpack(sets))[which]
 
     def unlearnt(self) -> int:

@@ -133,8 +133,8 @@ class MainWindow(QMainWindow):
         session.project_left.connect(self._leave_project)
         session.project_changed.connect(self.follow_project)
         session.cursor.shot_changed.connect(lambda row: self.actions_.refresh())
-        session.labels.offered_changed.connect(self._follow_classes)
-        session.labels.offered_changed.connect(self.actions_.refresh)
+        session.labels.shown_classes_changed.connect(self._follow_classes)
+        session.labels.shown_classes_changed.connect(self.actions_.refresh)
         for changed in (
             session.predictions.run_changed,
             session.heat.heat_changed,
@@ -205,7 +205,7 @@ class MainWindow(QMainWindow):
     def _follow_classes(self) -> None:
         """A command for each class that is shown."""
         labels = self.session.labels
-        self.actions_.take_classes(labels.taxonomy, labels.offered)
+        self.actions_.take_classes(labels.taxonomy, labels.shown_classes)
         self._show_keys_in_use()
 
     def _show_keys_in_use(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.taxonomy import decoding
+from model.taxonomy.same_classes import places_among
 from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
@@ -60,7 +61,7 @@ class Expected:
 
     def among(self, taxonomy: Taxonomy) -> _Sets:
         """The label sets by the classes that the taxonomy knows too."""
-        places = taxonomy.places_among(Taxonomy.of_names(self.class_names))
+        places = places_among(taxonomy, Taxonomy.of_names(self.class_names))
         columns = np.flatnonzero(places >= 0).tolist()
         sets, which = np.unique(self.sets[:, places[columns]], axis=0, return_inverse=True)
         sums = np.zeros((2, len(sets)))

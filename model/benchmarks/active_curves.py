@@ -62,7 +62,7 @@ class World:
     def _scored(self, decided: Labels, rows: Rows) -> Point:
         truth = self.labels[rows]
         f1, occurs = f1_scores(decided, truth), truth.any(0)
-        seldom = occurs & rare(self.taxonomy.names, self.labels)
+        seldom = occurs & rare(self.taxonomy, self.labels)
         return {
             "accuracy": float(micro(decided, truth)["accuracy"] or 0.0),
             "macro_f1": float(f1[occurs].mean()),

@@ -185,7 +185,7 @@ def _one(
 
 def _rare(classes: dict[str, dict[str, Any]], world: World) -> float | None:
     """Mean F1 over the classes that are rare among all shots, not among the chosen ones."""
-    seldom = np.flatnonzero(rare(world.taxonomy.names, world.labels))
+    seldom = np.flatnonzero(rare(world.taxonomy, world.labels))
     found = [classes[world.taxonomy.names[c]]["f1"] for c in seldom]
     known = [f for f in found if f is not None]
     return statistics.mean(known) if known else None

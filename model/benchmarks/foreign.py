@@ -35,7 +35,8 @@ from model.runs.checkpoint import describe
 from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, Shot, ShotTable
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.same_classes import places_among
+from model.taxonomy.taxonomy import Taxonomy
 from model.training.roles import with_roles
 from model.training.train import Options, train
 
@@ -113,56 +114,48 @@ def _judged(
             yield event("progress", what=f"{name}: reading", done=item["done"], total=item["total"])
         if item["event"] == "failed":
             raise InputError(f"{name}: {item['text']}")
-    names = describe(folder).class_names
+    classes = describe(folder).taxonomy
     with h5py.File(path, "r") as file:
         kept = {k: file[k][()] for k in ("probabilities", "decided", "readable")}
     path.unlink()
-    return judge(names, kept["probabilities"], kept["decided"], kept["readable"], there)
+    return judge(classes, kept["probabilities"], kept["decided"], kept["readable"], there)
 
 
 def judge(
-    names: tuple[str, ...],
+    classes: Taxonomy,
     probabilities: npt.NDArray[np.float32],
     decided: Labels,
     readable: Labels,
     there: ShotTable,
 ) -> dict[str, Any]:
-    """Numbers of predictions (N, C) of classes `names` over the labelled shots of a table; a shot
+    """Numbers of predictions (N, C) of these classes over the labelled shots of a table; a shot
     is left out for a class that its labels say nothing of, as in the evaluation of a run."""
-    theirs = {plain(n): i for i, n in enumerate(there.class_names)}
-    pairs = [(i, theirs[plain(n)]) for i, n in enumerate(names) if plain(n) in theirs]
-    if not pairs:
+    places = places_among(there.classes, classes)
+    other = np.flatnonzero(places >= 0)
+    mine = places[other]
+    if not len(other):
         mend = "Compare sets of one taxonomy."
         raise InputError("the two sets have no class in common", mend=mend)
-    mine, other = (list(columns) for columns in zip(*pairs, strict=True))
     rows = np.flatnonzero(there.labelled & readable)
     known = there.decided[rows][:, other]
     labels = there.labels[rows][:, other].astype(bool) & known
     said = decided[rows][:, mine]
-    whole = there.taxonomy is not None and len(pairs) == len(there.class_names)
     found = metrics.evaluate(
         probabilities[rows][:, mine],
         labels,
         said,
-        taxonomy=_in_order(there, other) if whole else None,
+        taxonomy=there.taxonomy if (places >= 0).all() else None,
         known=known,
     )
     blind = np.broadcast_to(metrics.constant_prediction(labels), labels.shape)
-    there_at_all = np.asarray(labels.any(0))
-    f1 = metrics.f1_scores(blind & known, labels)[there_at_all]
-    classes = metrics.f1_scores(said & known, labels)
+    occurs = np.asarray(labels.any(0))
+    constant = metrics.f1_scores(blind & known, labels)[occurs]
+    ours = metrics.f1_scores(said & known, labels)
     return found | {
         "shots": len(rows),
-        "constant_macro_f1": float(f1.mean()),
-        "f1": {
-            names[m]: float(v) for m, v, t in zip(mine, classes, there_at_all, strict=True) if t
-        },
+        "constant_macro_f1": float(constant.mean()),
+        "f1": {classes.names[m]: float(v) for m, v in zip(mine[occurs], ours[occurs], strict=True)},
     }
-
-
-def _in_order(table: ShotTable, columns: list[int]) -> Taxonomy | None:
-    """The table's taxonomy, where the columns are its classes in their order; else None."""
-    return table.taxonomy if columns == list(range(len(table.class_names))) else None
 
 
 def table_of(results: dict[str, dict[str, Any]]) -> str:
@@ -379,8 +372,8 @@ def in_folds(
 def numbers_of(answers: Answers, world: World) -> dict[str, Any]:
     """The numbers of a row, and the 95 % interval of its macro F1."""
     probabilities, decided = answers
-    names, taxonomy = world.taxonomy.names, world.taxonomy
-    rare = metrics.rare(names, world.labels)
+    taxonomy = world.taxonomy
+    rare = metrics.rare(taxonomy, world.labels)
     found = metrics.evaluate(probabilities, world.labels, decided, rare=rare, taxonomy=taxonomy)
     (low, high), _ = bootstrap.intervals_of(decided, world.labels)
     return {name: found.get(name) for name in IN_FOLDS} | {"low": low, "high": high}

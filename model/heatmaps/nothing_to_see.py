@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from model.heatmaps.forms import UNSEEN
 from model.heatmaps.geometry import EVEN
-from model.taxonomy.taxonomy import EMPTY, Taxonomy, place_among
+from model.taxonomy.same_classes import place_among
+from model.taxonomy.taxonomy import EMPTY, Taxonomy
 
 UNREAD = "The network could not read this shot."
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from model.errors import InputError
 from model.heatmaps.nothing_to_see import no_place
-from model.taxonomy.taxonomy import Taxonomy, place_among
+from model.taxonomy.same_classes import place_among
+from model.taxonomy.taxonomy import Taxonomy
 
 RESULT = "truth.json"
 """In the folder of a run."""

@@ -25,7 +25,7 @@ from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import place_among
+from model.taxonomy.same_classes import place_among
 
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5

@@ -25,7 +25,8 @@ from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import Taxonomy, place_among
+from model.taxonomy.same_classes import place_among
+from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]

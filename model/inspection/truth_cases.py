@@ -22,7 +22,8 @@ from model.simulate.labels import LabelSet, geometry_of, real_sets
 from model.simulate.scattering import wavelength_nm
 from model.simulate.scene import Scene, intensity
 from model.simulate.shapes import Body
-from model.taxonomy.taxonomy import Taxonomy, place_among
+from model.taxonomy.same_classes import place_among
+from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]

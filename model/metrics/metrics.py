@@ -6,13 +6,13 @@ Thresholds and temperature are chosen in `model.metrics.thresholds`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.same_classes import places_among
+from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -66,13 +66,12 @@ def evaluate(
     return numbers
 
 
-def rare(names: Sequence[str], labels: Labels, known: Labels | None = None) -> Labels:
-    """(C,) the paper's seven rare classes where all of them exist, so that scores can be compared;
-    else those that some, but fewer than 5 % of the shots (N, C) show."""
-    ours = [plain(name) for name in names]
-    seven = [plain(name) for name in RARE_SEVEN]
-    if set(seven) <= set(ours):
-        return np.isin(ours, seven)
+def rare(classes: Taxonomy, labels: Labels, known: Labels | None = None) -> Labels:
+    """(C,) the paper's seven rare classes where all of them exist, by whatever names, so that
+    scores can be compared; else those that some, but fewer than 5 % of the shots (N, C) show."""
+    places = places_among(classes, Taxonomy.of_names(RARE_SEVEN))
+    if (places >= 0).sum() == len(RARE_SEVEN):
+        return np.asarray(places >= 0)
     said = np.ones_like(labels) if known is None else known
     shares = (labels & said).sum(0) / np.maximum(said.sum(0), 1)
     return np.asarray((shares < RARE) & (shares > 0))

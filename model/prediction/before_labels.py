@@ -17,6 +17,7 @@ from model.active import head
 from model.active.prior import FEWEST
 from model.runs.prior import expected_of, prior_of
 from model.shots.table import ShotTable
+from model.taxonomy.same_classes import are_same
 from model.taxonomy.taxonomy import Taxonomy
 from model.taxonomy.toml import load, shipped
 
@@ -65,7 +66,7 @@ def adapted_head(
     shipped ones; None where neither has them.
     """
     known = (given, load(shipped("helium")))
-    fits = (t for t in known if t is not None and t.is_same(theirs))
+    fits = (t for t in known if t is not None and are_same(t, theirs))
     taxonomy = next(fits, None)
     if taxonomy is None:
         return None

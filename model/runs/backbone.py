@@ -16,6 +16,7 @@ from model.networks.architectures import Network
 from model.runs import checkpoint
 from model.runs.folder import backbone_folder as shipped
 from model.runs.recipes import Recipe
+from model.taxonomy.same_classes import places_among
 from model.taxonomy.taxonomy import Taxonomy
 
 
@@ -45,7 +46,7 @@ def begin(network: Network, recipe: Recipe, classes: Taxonomy) -> str:
 
 def known_in_words(classes: Taxonomy, theirs: Taxonomy) -> str:
     """How many classes a network knows by name, and which it never saw: ends a sentence."""
-    places = classes.places_among(theirs)
+    places = places_among(classes, theirs)
     new = [name for name, place in zip(classes.names, places, strict=True) if place < 0]
     many = f"{len(classes) - len(new)} of {len(classes)} classes known by name"
     return f"{many}; it never saw {', '.join(new)}." if new else f"{many}."
@@ -54,7 +55,7 @@ def known_in_words(classes: Taxonomy, theirs: Taxonomy) -> str:
 def take_over(network: Network, classes: Taxonomy, source: Network, theirs: Taxonomy) -> int:
     """Copy the body, and the head's rows of the classes that both know; how many."""
     network.body.load_state_dict(source.body.state_dict())
-    places = classes.places_among(theirs)
+    places = places_among(classes, theirs)
     ours = np.flatnonzero(places >= 0)
     with torch.no_grad():
         network.head.linear.weight[ours] = source.head.linear.weight[places[ours]]

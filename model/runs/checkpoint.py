@@ -33,6 +33,7 @@ from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
+from model.taxonomy.same_classes import are_same
 from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, Taxonomy
 
 FORMAT = 1
@@ -277,7 +278,7 @@ def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
 
 def check_classes(about: Checkpoint, classes: Taxonomy, folder: Path) -> None:
     """InputError where a network was trained for other classes, or in another order."""
-    if classes.is_same(about.taxonomy):
+    if are_same(classes, about.taxonomy):
         return
     raise InputError(
         f"was trained for other classes ({', '.join(about.class_names)})",

@@ -18,6 +18,7 @@ from model.active.prior import Expected, Prior
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import written_whole
 from model.runs.folder import DESCRIPTION, EXPECTED, WEIGHTS
+from model.taxonomy.same_classes import places_among
 from model.taxonomy.taxonomy import Taxonomy
 
 _TROUBLE = (InputError, OSError, ValueError, KeyError, TypeError, SafetensorError)
@@ -42,7 +43,7 @@ def prior_of(
     except _TROUBLE as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=run, mend=mend) from error
-    places = taxonomy.places_among(theirs)
+    places = places_among(taxonomy, theirs)
     known = places >= 0
     if not known.any():
         return None

@@ -19,6 +19,7 @@ from model.errors import InputError, counted
 from model.metrics import bootstrap
 from model.metrics.metrics import constant_answer, constant_prediction, f1_scores
 from model.runs.prediction_file import classes_of, open_predictions
+from model.taxonomy.same_classes import places_among
 from model.taxonomy.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
@@ -244,7 +245,7 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     except (OSError, KeyError) as error:
         what = f"is not a file of predictions ({error})"
         raise InputError(what, file=path, mend="Predict again with that run.") from error
-    found, places = np.zeros((n, len(taxonomy)), bool), taxonomy.places_among(theirs)
+    found, places = np.zeros((n, len(taxonomy)), bool), places_among(taxonomy, theirs)
     ours = np.flatnonzero(places >= 0)
     found[: len(decided), ours] = decided[:, places[ours]]
     # shots that were added since have no prediction

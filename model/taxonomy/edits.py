@@ -192,6 +192,8 @@ def retire(text: str, name: str, day: str, children: str = "") -> str:
     entry = _entry(document, name)
     if entry.get("retired"):
         raise InputError(f"the class {name} is retired already", mend="Nothing is to be done.")
+    if all(other is entry or other.get("retired") for other in _tables(document, "class")):
+        raise InputError(f"the class {name} is the last one", mend="Add another one first.")
     for key in ("key", "parent"):
         entry.pop(key, None)
     entry["retired"] = day

@@ -26,7 +26,7 @@ TWO_SIDED = ("never", "implies")
 
 EMPTY = "Empty"
 """The class of shots that show nothing: not hits. A project may call it otherwise, see
-`place_among`."""
+`same_classes.place_among`."""
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
 LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT = 3, 100, 2000
@@ -222,9 +222,14 @@ class Taxonomy:
         return found
 
     @cached_property
+    def retired(self) -> Labels:
+        """(C,) True for classes that no shot is given any more."""
+        return np.array([bool(c.retired) for c in self.classes], bool)
+
+    @cached_property
     def offered(self) -> Taxonomy:
         """The classes that are not retired, with the rules that still say something about them."""
-        if not any(c.retired for c in self.classes):
+        if not self.retired.any():
             return self
         kept = {c.name for c in self.classes if not c.retired}
         classes = [replace(c, parent=c.parent if c.parent in kept else "")
@@ -336,7 +341,7 @@ class Taxonomy:
 
     @cached_property
     def _implied(self) -> Labels:
-        """(C, C): [a, b] True where a implies b and nothing else would do."""
+        """(C, C): [a, b] True where a implies b, and nothing else would do; b is not retired."""
         return self._implications(hard_only=False)
 
     @cached_property
@@ -360,7 +365,7 @@ class Taxonomy:
                 continue
             if rule.severity == "hard" or not hard_only:
                 table[np.ix_(self.mask(rule.left), self.mask(rule.right))] = True
-        return table
+        return table & ~self.retired
 
     @cached_property
     def legal_sets(self) -> Labels:
@@ -459,21 +464,24 @@ class Taxonomy:
 
         A class that is implied without a choice is added where that is legal. A hard rule is
         mended by the nearest legal label set: fewest changes, then fewest broken soft rules.
-        Undecided classes, all but the `known` ones (C,), stay so.
+        Undecided classes, all but the `known` ones (C,), stay so, and no retired one is added.
         """
         row = np.asarray(labels, bool)
         said = np.ones_like(row) if known is None else np.asarray(known, bool)
         rule = self.rules[rule_index]
         if rule.kind == "implies" and len(rule.right) == 1:
             grown = row | self.mask(rule.right)
-            if not self.contradictions(grown, said):
+            if not self.contradictions(grown, said) and not (self.retired & grown & ~row).any():
                 return Fix(grown, f"add {rule.right[0]}")
         choice = rule.kind == "some" and len(rule.left) > 1
         if rule.severity == "soft" or choice or len(self) > MAX_ENUMERATED:
             return None
-        changes = ((self.legal_sets != row) & said).sum(-1)
-        soft = self.violations(self.legal_sets).sum(-1)
-        nearest = self.legal_sets[np.lexsort((soft, changes))[0]] & said
+        legal = self.legal_sets[~(self.legal_sets & ~row & self.retired).any(-1)]
+        if not len(legal):
+            return None
+        changes = ((legal != row) & said).sum(-1)
+        soft = self.violations(legal).sum(-1)
+        nearest = legal[np.lexsort((soft, changes))[0]] & said
         return Fix(nearest, self._difference(row, nearest))
 
     def _difference(self, before: Labels, after: Labels) -> str:
@@ -483,7 +491,7 @@ class Taxonomy:
                 steps.append(f"{verb} {', '.join(self.named(changed))}")
         return ", ".join(steps)
 
-    # -- matching other people's class lists -----------------------------------------------------
+    # -- names found elsewhere: for classes that say their earlier names, see `same_classes` -------
 
     def knows(self, name: str) -> bool:
         """Whether `columns` would find a class of this name."""
@@ -506,79 +514,17 @@ class Taxonomy:
         InputError that names every unknown class.
         """
         ours = self._places
-        self._refuse([n for n in names if plain(n) not in ours], file)
+        self.refuse([n for n in names if plain(n) not in ours], file)
         return np.array([ours[plain(n)] for n in names], np.intp)
 
-    def columns_of(self, theirs: Taxonomy, file: Path | str) -> npt.NDArray[np.intp]:
-        """Positions here of all classes of another taxonomy, by `places_among`.
-
-        Raises InputError that names every class which is none of these.
-        """
-        found = theirs.places_among(self)
-        self._refuse([n for n, c in zip(theirs.names, found, strict=True) if c < 0], file)
-        return found
-
-    def _refuse(self, unknown: Sequence[str], file: Path | str | None) -> None:
+    def refuse(self, unknown: Sequence[str], file: Path | str | None = None) -> None:
+        """InputError that names classes which are none of these, where there are some."""
         if unknown:
             raise InputError(
                 f"unknown class{'es' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))}",
                 file=file,
                 mend=f"The taxonomy {self.name!r} has: {', '.join(self.names)}.",
             )
-
-    def places_among(self, theirs: Taxonomy) -> npt.NDArray[np.intp]:
-        """(C,) the place of each class among those of another taxonomy, -1 where it is none of
-        them; no two have the same place.
-
-        Two are the same where they share a name, of now or before. Where several do, those are that
-        share most of their names, then their first one; and of two that had the same first name,
-        the renamed one is meant, as the other took it afterwards.
-        """
-        pairs = ((_alike(ours, other) for other in theirs.classes) for ours in self.classes)
-        alike = np.array([[*row] for row in pairs], float).reshape(len(self), len(theirs))
-        ours, others = np.nonzero(alike)
-        if len(ours) > len(set(ours.tolist())) or len(others) > len(set(others.tolist())):
-            from scipy.optimize import linear_sum_assignment
-
-            ours, others = linear_sum_assignment(alike, maximize=True)
-        found = np.full(len(self), -1, np.intp)
-        found[ours] = np.where(alike[ours, others] > 0, others, -1)
-        return found
-
-    def is_same(self, other: Taxonomy) -> bool:
-        """Whether the other has the same classes in the same order, by whatever names."""
-        return [*self.places_among(other)] == [*range(len(other))]
-
-
-def _alike(one: Class, other: Class) -> float:
-    """How surely two classes are the same, by their names in the order in which they had them; 0
-    where they share none."""
-    first, second = (
-        [*dict.fromkeys(plain(name) for name in (*c.was.split(";"), c.name) if name)]
-        for c in (one, other)
-    )
-    shared = len({*first} & {*second})
-    renamed = (len(first) > 1) + (len(second) > 1)
-    return shared and 1e4 * shared + 100 * (first[0] == second[0]) + renamed
-
-
-def place_among(theirs: Taxonomy | Sequence[str], name: str, *taxonomies: Taxonomy | None) -> int:
-    """Place of a class among those of a taxonomy, or names, whatever its spelling; -1 where it is
-    not among them.
-
-    taxonomies: each may know it by another name, see `Taxonomy.places_among`; the first that finds
-    it counts. What one that knows it takes for another class is not it, though it be spelt alike.
-    """
-    there = theirs if isinstance(theirs, Taxonomy) else Taxonomy.of_names(theirs)
-    of_others: set[int] = set()
-    for ours in (t for t in taxonomies if t is not None and t.knows(name)):
-        places = ours.places_among(there).tolist()
-        place = places[ours.columns([name])[0]]
-        if place >= 0 and place not in of_others:
-            return place
-        of_others |= {*places} - {-1}
-    place = int(there.columns([name])[0]) if there.knows(name) else -1
-    return -1 if place in of_others else place
 
 
 @lru_cache(maxsize=4096)

@@ -144,7 +144,7 @@ class Judge:
     def rare(self) -> Labels:
         """(C,) see `metrics.rare`; of all shots of this training."""
         used, data = self.data.used, self.data
-        return metrics.rare(data.table.class_names, data.labels[used], data.known[used])
+        return metrics.rare(data.table.classes, data.labels[used], data.known[used])
 
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
         """The numbers without tuning: for curves and for the choice of the best epoch."""

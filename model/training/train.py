@@ -37,6 +37,7 @@ from model.runs.judges import KEPT_ASIDE, RANDOM_CHECKS
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
+from model.taxonomy.same_classes import are_same, places_among
 from model.taxonomy.taxonomy import Taxonomy
 from model.training import resume
 from model.training.data import TrainingData, prepare
@@ -389,7 +390,7 @@ def _first_network(
             )
         said = f"Begun from {options.warm_start.name}"
         fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
-        if classes.is_same(about.taxonomy):
+        if are_same(classes, about.taxonomy):
             fresh.load_state_dict(network.state_dict())
             return fresh, f"{said}.", about.taxonomy
         known = take_over(fresh, classes, network, about.taxonomy)
@@ -412,7 +413,7 @@ def _first_network(
 def _rest_undecided(network: Network, data: TrainingData, knows: Taxonomy) -> None:
     """Let a class that no training shot is decided on, and of which the network knows nothing, be
     one that it does not find: nothing that it learns would move it."""
-    known = data.known[data.training].any(0) | (data.table.classes.places_among(knows) >= 0)
+    known = data.known[data.training].any(0) | (places_among(data.table.classes, knows) >= 0)
     rest = torch.from_numpy(np.flatnonzero(~known))
     with torch.no_grad():
         network.head.linear.weight[rest] = 0.0

@@ -84,14 +84,14 @@ class Actions(QObject):
         if application is not None:
             application.removeEventFilter(self)
 
-    def take_classes(self, taxonomy: Taxonomy, offered: Sequence[int] = ()) -> None:
+    def take_classes(self, taxonomy: Taxonomy, shown: Sequence[int] = ()) -> None:
         """Offer the classes of a project's taxonomy instead of the earlier ones; see
         `of_classes`."""
         for id in [i for i in self.by_id if i.startswith("class.")]:
             action = self.by_id.pop(id)
             self._widget.removeAction(action)
             action.deleteLater()
-        classes = of_classes(taxonomy, offered)
+        classes = of_classes(taxonomy, shown)
         self.keymap = Keymap([*COMMANDS, *classes], self.own_keys)
         for command in classes:
             self._make(command)

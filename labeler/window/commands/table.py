@@ -176,9 +176,9 @@ def _carries(class_index: int, window: Window) -> bool:
     return window.target.carries(class_index)
 
 
-def of_classes(taxonomy: Taxonomy, offered: Collection[int] = ()) -> tuple[Command, ...]:
+def of_classes(taxonomy: Taxonomy, shown: Collection[int] = ()) -> tuple[Command, ...]:
     """One toggle for each class that is not retired, with its key of the taxonomy; and one for each
-    retired class that is still `offered`, which takes it off."""
+    retired class that is still `shown`, which takes it off."""
     toggles = tuple(
         Command(
             f"class.{taxonomy.names[i]}",
@@ -189,7 +189,7 @@ def of_classes(taxonomy: Taxonomy, offered: Collection[int] = ()) -> tuple[Comma
             partial(_toggle, i),
         )
         for i in taxonomy.order
-        if not taxonomy.classes[i].retired
+        if not taxonomy.retired[i]
     )
     retired = tuple(
         Command(
@@ -202,6 +202,6 @@ def of_classes(taxonomy: Taxonomy, offered: Collection[int] = ()) -> tuple[Comma
             applies=partial(_carries, i),
         )
         for i in taxonomy.order
-        if taxonomy.classes[i].retired and i in offered
+        if taxonomy.retired[i] and i in shown
     )
     return toggles + retired

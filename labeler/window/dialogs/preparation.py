@@ -42,7 +42,7 @@ class PreparationDialog(QDialog):
         self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
         self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
         self.surface = _choice("Kind of surface", SURFACES)
-        names = [session.labels.taxonomy.names[c] for c in session.labels.offered]
+        names = [session.labels.taxonomy.names[c] for c in session.labels.shown_classes]
         self.background = _choice("Background shots", (*names, OTHER))
         self.flat = QCheckBox("Correct for the flat detector (counts per solid angle)")
         self.centre = QCheckBox("Find the beam centre of each shot and bring it to the middle")

@@ -135,7 +135,7 @@ class TagBar(QFrame):
         taxonomy = self.session.labels.taxonomy
         labels = self.session.labels
         most = Tally(labels.present, labels.status).classes(taxonomy)
-        for index in labels.offered:
+        for index in labels.shown_classes:
             button = TagButton(taxonomy.classes[index], int(most[index]))
             button.key = self._keys.get(f"class.{button.kind.name}", "")
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
@@ -201,7 +201,7 @@ class TagBar(QFrame):
         """Count the classes of what is selected."""
         if not self.isVisible() and self.buttons and self.session.opened is not None:
             return
-        if tuple(self.buttons) != self.session.labels.offered:  # a shot carries a retired one
+        if tuple(self.buttons) != self.session.labels.shown_classes:  # a shot carries a retired one
             self.rebuild()
             return
         have, n = self.selection.counts()

@@ -63,7 +63,7 @@ class Gallery(QWidget):
         self.empty = EmptyState()
         self._build()
         session.project_changed.connect(self._fill)
-        session.labels.offered_changed.connect(self._fill_again)
+        session.labels.shown_classes_changed.connect(self._fill_again)
         self._fill()
 
     def _build(self) -> None:
@@ -138,8 +138,8 @@ class Gallery(QWidget):
         self.classes.clear()
         taxonomy = self.session.labels.taxonomy
         classes = taxonomy.classes
-        offered = self.session.labels.offered
-        for c in offered:
+        shown = self.session.labels.shown_classes
+        for c in shown:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
             icon = QIcon(mark)
@@ -149,7 +149,7 @@ class Gallery(QWidget):
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)
         first = (taxonomy.index(taxonomy.now(name)) for name in FIRST if taxonomy.knows(name))
-        self.classes.setCurrentRow(next((offered.index(c) for c in first if c in offered), 0))
+        self.classes.setCurrentRow(next((shown.index(c) for c in first if c in shown), 0))
         self.classes.blockSignals(False)
         self.refresh()
 

@@ -105,7 +105,7 @@ class ShotPage(QWidget):
 
     def _every(self) -> list[Tile]:
         row = self.session.cursor.row
-        return [Tile(row, k) for k in (PLAIN, *self.session.labels.offered)]
+        return [Tile(row, k) for k in (PLAIN, *self.session.labels.shown_classes)]
 
     def _pairs(self) -> tuple[list[Tile], bool]:
         """The likeliest classes that the network sees, or that are labelled, in both forms; those
@@ -132,7 +132,7 @@ class ShotPage(QWidget):
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
         session = self.session
-        names, offered = session.labels.taxonomy.names, session.labels.offered
+        names, offered = session.labels.taxonomy.names, session.labels.shown_classes
         shown = [self.kinds.itemText(i) for i in range(self.kinds.count())]
         if shown != [names[kind] for kind in offered]:
             self.kinds.clear()

@@ -212,7 +212,7 @@ class LabelCounts(QWidget):
         sets = session.labels.taxonomy.unpack(session.labels.present[used])
         counts = sets.sum(0)
         taxonomy = session.labels.taxonomy
-        trained = [i for i in taxonomy.order if not taxonomy.classes[i].retired]
+        trained = [i for i in taxonomy.order if not taxonomy.retired[i]]
         self._make_room(len(trained))
         for i, (name, number) in zip(trained, self._cells, strict=False):
             count = int(counts[i])

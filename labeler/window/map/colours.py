@@ -90,7 +90,7 @@ def by_label(session: Session) -> Colouring:
 def _by_rarest(taxonomy: Taxonomy, present: npt.NDArray[np.int64], none: str) -> Colouring:
     """Each shot in the colour of the rarest class it holds; the legend in the panel's order."""
     telling, places = _telling(taxonomy, present), np.full(len(taxonomy), -1)
-    shown = [c for c in taxonomy.order if not taxonomy.classes[c].retired or (telling == c).any()]
+    shown = [c for c in taxonomy.order if not taxonomy.retired[c] or (telling == c).any()]
     places[shown] = np.arange(len(shown))
     kinds = [taxonomy.classes[c] for c in shown]
     lines = [(kind.name, kind.colour or OKABE_ITO[-1]) for kind in kinds]

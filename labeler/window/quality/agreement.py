@@ -99,7 +99,7 @@ class AgreementPage(Page):
     def _with_a_line(self, found: Agreement) -> tuple[int, ...]:
         """Classes that are offered, or on which people differ."""
         labels, alphas = self.session.labels, found.alphas
-        order, offered = labels.taxonomy.order, labels.offered
+        order, offered = labels.taxonomy.order, labels.shown_classes
         return tuple(c for c in order if c in offered or alphas[c].differing > 0)
 
     def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:

@@ -133,7 +133,7 @@ class DriftPage(Page):
     @property
     def _order(self) -> tuple[int, ...]:
         """The class of each line of the chart."""
-        return self.session.labels.offered
+        return self.session.labels.shown_classes
 
     def _say_empty(self) -> None:
         session = self.session

@@ -177,7 +177,7 @@ def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):
     there = table_of_file(folder / "shots.h5")
     with h5py.File(out, "r") as file:
         decided, probabilities = file["decided"][()], file["probabilities"][()]
-    found = foreign.judge(there.class_names, probabilities, decided, np.ones(90, bool), there)
+    found = foreign.judge(there.classes, probabilities, decided, np.ones(90, bool), there)
     truth = there.labels.astype(bool)
     there_at_all = truth.any(0)
     assert found["macro_f1"] == pytest.approx(f1_scores(decided, truth)[there_at_all].mean())
@@ -237,7 +237,7 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
     with h5py.File(project.run_folder(1) / PREDICTIONS) as opened:
         np.testing.assert_array_equal(opened["decided"][()], shown)
     found = foreign.judge(
-        table.class_names, file.probabilities[judging], shown[judging],
+        table.classes, file.probabilities[judging], shown[judging],
         np.ones(len(judging), bool), table.some(judging),
     )  # fmt: skip
     assert found["contradiction_rate"] == 0

@@ -123,6 +123,12 @@ def test_retiring_drops_key_and_rules_and_keeps_the_place():
     assert taxonomy.classes[taxonomy.index("Bent")].parent == ""
 
 
+def test_the_last_class_is_not_retired():
+    left = taxonomy_edit.retire(taxonomy_edit.retire(SMALL, "A", "2026-12-01"), "B", "2026-12-01")
+    with pytest.raises(InputError, match="the class C is the last one"):
+        taxonomy_edit.retire(left, "C", "2026-12-01")
+
+
 @given(st.text(max_size=12), st.sampled_from(["A", "B", "C"]))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_name_gives_a_taxonomy_that_loads_or_a_refusal(name, old):

@@ -12,6 +12,7 @@ from model.errors import InputError
 from model.events import event
 from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
+from model.taxonomy.taxonomy import Taxonomy
 from tests.helpers.shots import make_file, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
@@ -25,7 +26,7 @@ def table(tmp_path_factory):
 def test_a_perfect_reading_scores_one_over_the_classes_that_occur(table):
     labels = table.labels.astype(bool)
     every = np.ones(len(table), bool)
-    found = foreign.judge(table.class_names, labels.astype(np.float32), labels, every, table)
+    found = foreign.judge(table.classes, labels.astype(np.float32), labels, every, table)
     assert found["macro_f1"] == found["accuracy"] == 1
     assert found["contradiction_rate"] == 0
     there = [n for n, y in zip(table.class_names, labels.T, strict=True) if any(y)]
@@ -37,18 +38,28 @@ def test_classes_are_matched_by_name_and_unreadable_shots_left_out(table):
     labels = table.labels.astype(bool)
     readable = np.arange(len(table)) % 2 == 0
     backwards = slice(None, None, -1)
-    names = table.class_names[backwards]
+    classes = Taxonomy.of_names(table.class_names[backwards])
     found = foreign.judge(
-        names, labels[:, backwards].astype(np.float32), labels[:, backwards], readable, table
+        classes, labels[:, backwards].astype(np.float32), labels[:, backwards], readable, table
     )
     assert found["macro_f1"] == 1
+    assert found["contradiction_rate"] == 0
     assert found["shots"] == readable.sum()
+
+
+def test_a_class_that_a_run_called_otherwise_is_judged_as_that_class(table):
+    labels, every = table.labels.astype(bool), np.ones(len(table), bool)
+    names = ["Streifen" if name == "Streak" else name for name in table.class_names]
+    was = ["Streak" if name == "Streifen" else "" for name in names]
+    classes = Taxonomy.of_names(names, was)
+    found = foreign.judge(classes, labels.astype(np.float32), labels, every, table)
+    assert found["f1"]["Streifen"] == found["macro_f1"] == 1
 
 
 def test_sets_without_a_class_in_common_are_refused(table):
     wrong = np.zeros((len(table), 1), np.float32)
     with pytest.raises(InputError, match="no class in common"):
-        foreign.judge(("Cat",), wrong, wrong > 1, wrong[:, 0] < 1, table)
+        foreign.judge(Taxonomy.of_names(["Cat"]), wrong, wrong > 1, wrong[:, 0] < 1, table)
 
 
 def test_both_ways_are_trained_once_and_told_in_a_table(table, tmp_path, monkeypatch):

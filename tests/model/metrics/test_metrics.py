@@ -13,6 +13,7 @@ from model.metrics.thresholds import choose_thresholds, fit_temperature
 from model.runs.promotion import OPEN, compare
 from model.taxonomy import decoding
 from model.taxonomy.decoding import sigmoid
+from model.taxonomy.taxonomy import Taxonomy
 from model.taxonomy.toml import load, shipped
 from tests.helpers.data import needed
 
@@ -229,18 +230,26 @@ def test_the_rare_classes_are_the_paper_s_seven_where_all_of_them_exist():
     from model.paper.reference import PER_CLASS
 
     names = tuple(PER_CLASS)
-    seldom = metrics.rare(names, np.ones((4, len(names)), bool))
+    seldom = metrics.rare(Taxonomy.of_names(names), np.ones((4, len(names)), bool))
     scores = [
         2 * v["precision"] * v["recall"] / (v["precision"] + v["recall"])
         for v, r in zip(PER_CLASS.values(), seldom, strict=True) if r
     ]  # fmt: skip
     assert (len(scores), np.mean(scores)) == (7, pytest.approx(0.629, abs=5e-4))
+    renamed = Taxonomy.of_names(["Streifen", *names], ["Streak", *[""] * len(names)])
+    fresh = names.index("Streak") + 1
+    again = metrics.rare(renamed, np.ones((4, len(renamed)), bool))
+    assert again.tolist() == [True, *np.where(np.arange(1, len(renamed)) == fresh, False, seldom)]
 
 
 def test_other_classes_are_rare_where_few_shots_show_them():
     labels = np.zeros((100, 3), bool)
     labels[:50, 0] = labels[:4, 1] = True
-    assert metrics.rare(("one", "two", "never"), labels).tolist() == [False, True, False]
+    assert metrics.rare(Taxonomy.of_names(["one", "two", "never"]), labels).tolist() == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_shot_is_left_out_for_the_classes_that_are_undecided_on_it():

@@ -8,7 +8,7 @@ import pytest
 from model.runs.prediction_file import PredictionFile
 from model.runs.promotion import compare_files
 from model.shots.table import table_of_file
-from model.taxonomy.taxonomy import Taxonomy
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_file
 
@@ -35,6 +35,20 @@ def test_what_is_not_retired_keeps_its_rules_and_loses_those_that_say_nothing():
     assert left.legal_sets.shape[1] == len(left)
     empty = left.mask(["Empty", "Streak"])
     assert left.contradictions(empty[None]).all()
+
+
+def test_no_rule_brings_a_retired_class_to_a_shot_though_a_hand_left_it_in_the_rule():
+    whole = without("Spherical/Oblate")
+    round_ = whole.mask(["Round"])
+    np.testing.assert_array_equal(whole.toggle(~round_ & round_, whole.index("Round")), round_)
+    np.testing.assert_array_equal(whole.complete(round_), round_)
+    broken = np.flatnonzero(whole.violations(round_) & whole.hard)[0]
+    assert whole.fix(round_, broken).text == "remove Round"
+    both = whole.mask(["Round", "Spherical/Oblate", "Streak"])  # what carries it keeps it
+    assert whole.complete(both)[whole.index("Spherical/Oblate")]
+    only = Taxonomy("t", [Class("A", retired="2026-11-22"), Class("B")],
+                    [Rule("some", "hard", ("A",), (), "not A")])  # fmt: skip
+    assert only.fix(np.zeros(2, bool), 0) is None
 
 
 def test_a_table_without_retired_classes_has_other_columns_and_another_fingerprint(tmp_path):

@@ -80,7 +80,7 @@ class ClassPanel(QWidget):
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
         session.project_changed.connect(self.rebuild)
-        session.labels.offered_changed.connect(self.rebuild)
+        session.labels.shown_classes_changed.connect(self.rebuild)
         for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(lambda _: self.refresh())
         for signal in (
@@ -95,7 +95,7 @@ class ClassPanel(QWidget):
         """Make the rows of the project's taxonomy."""
         empty(self._list)
         self.rows, self.rules = {}, {}
-        taxonomy, offered = self.session.labels.taxonomy, self.session.labels.offered
+        taxonomy, offered = self.session.labels.taxonomy, self.session.labels.shown_classes
         for group in taxonomy.groups:
             if self.rows:
                 self._list.addSpacing(9)
