@@ -82,7 +82,7 @@ class Palette(QFrame):
         layout.addWidget(self.field)
         self.none = label("No command has all of these words.", "muted")
         self.none.setContentsMargins(16, 8, 16, 8)
-        layout.addWidget(self.none)
+        layout.addWidget(self.none, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.list, 1)
         self.field.textChanged.connect(self._match)
         self.field.installEventFilter(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QLabel
+from PyQt6.QtWidgets import QLabel, QPushButton
 
 from labeler.project import classes, people
 from labeler.project.store.records import LABELLED
@@ -149,6 +149,10 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     card.take(PROLATE | BENT)
     assert session.cursor.row == 5
     assert card.height() == whole, "the next shot has as many lines"
+    first = card.findChildren(QPushButton)[0]
+    first.setFocus()
+    card.follow()
+    assert window.focusWidget() is window.label.pattern, "one Tab before the next shot's votes"
     who = adjudication.consensus_annotator(session.opened.project)
     assert session.opened.project.store.load_state(who).present[2] == PROLATE | BENT
     assert session.labels.present[2] == SPHERICAL | ROUND

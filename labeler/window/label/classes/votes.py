@@ -15,7 +15,7 @@ from labeler.quality import adjudication
 from labeler.quality.agreement import Readers
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import empty, label, set_role
+from labeler.window.widgets.parts import empty, focused, label, leave, set_role
 
 TITLE = "Where people differ"
 MINE = "You, as it stands"
@@ -27,7 +27,7 @@ class VotesCard(QFrame):
 
     def __init__(self, session: Session, readers: Readers, host: QWidget) -> None:
         super().__init__(host)
-        self.session, self.readers = session, readers
+        self.session, self.readers, self.host = session, readers, host
         self.settled: dict[int, int] = {}
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -55,6 +55,9 @@ class VotesCard(QFrame):
 
     def follow(self, *_: object) -> None:
         """Show the votes on the shot on screen."""
+        focus = focused(self)
+        if focus is not None and self.isAncestorOf(focus):  # it goes, and the keys stay here
+            self.host.setFocus()
         empty(self.grid)
         session = self.session
         if session.opened is None or session.cursor.row < 0:
@@ -136,5 +139,4 @@ class VotesCard(QFrame):
                 signal.disconnect(slot)
             except TypeError:  # gone already
                 return
-        self.hide()
-        self.deleteLater()
+        leave(self, self.host)
