@@ -26,13 +26,18 @@ def consensus_annotator(project: Project) -> int:
     return project.store.annotator(CONSENSUS, kind=CONSENSUS)
 
 
+def made_before(project: Project) -> int | None:
+    """`consensus_annotator` where there is one already."""
+    return next((a.id for a in project.store.annotators() if a.kind == CONSENSUS), None)
+
+
 def _state(project: Project) -> tuple[Rows, dict[int, str]]:
     """(N,) consensus bits, -1 where nothing is settled; and the notes."""
-    known = [a.id for a in project.store.annotators() if a.kind == CONSENSUS]
-    if not known:
+    known = made_before(project)
+    if known is None:
         return np.full(project.n_shots, -1, np.int64), {}
-    state = project.store.load_state(known[0])
-    return np.where(state.labelled, state.present, -1), project.store.notes(known[0])
+    state = project.store.load_state(known)
+    return np.where(state.labelled, state.present, -1), project.store.notes(known)
 
 
 def _every(project: Project) -> int:

@@ -12,7 +12,7 @@ from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.quality.pace import Breaks, Pace
 from labeler.session.cursor import Cursor
 from labeler.session.heat import Heat
-from labeler.session.labels import ProjectLabels, Target
+from labeler.session.labels import Consensus, ProjectLabels, Target
 from labeler.session.opened import SessionPart
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.repeats import Repeats
@@ -58,10 +58,12 @@ class Labelling(SessionPart):
         predictions: CurrentPredictions,
         suggestions: Suggestions,
         heat: Heat,
+        consensus: Consensus,
     ) -> None:
         super().__init__()
         self._labels, self.cursor, self.repeats = labels, cursor, repeats
         self.predictions, self.suggestions, self.heat = predictions, suggestions, heat
+        self.consensus = consensus
         self.auto_advance = False
         self.remind_of_breaks = True
         self.breaks = Breaks()
@@ -255,7 +257,7 @@ class Labelling(SessionPart):
         self._reverse("redo")
 
     def _reverse(self, verb: Literal["undo", "redo"]) -> None:
-        if self.opened is None or self.repeats.reverse(verb):
+        if self.opened is None or self.repeats.reverse(verb) or self.consensus.reverse(verb):
             return
         if verb == "undo":
             self._labels.undo()

@@ -16,8 +16,9 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.project.decisions import Decisions
 from labeler.project.store.records import LABELLED, Change, Present, Rows, Status
+from labeler.quality import adjudication
 from labeler.session.opened import Opened, SessionPart
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.taxonomy.taxonomy import Taxonomy
 
 NOTHING_OPEN = Taxonomy("", (), ())
@@ -258,3 +259,78 @@ class ProjectLabels(SessionPart):
             some = "" if back == len(rows) else f" on {back:,} of them"
             text = f"{change.text.partition(':')[0]}: the file's labels again{some}"
         self.announce(rows, text)
+
+
+class Consensus(SessionPart):
+    """Consensus labels that are made in this window: undone and redone in their turn.
+
+    They belong to an annotator of their own, whose gestures are not in the person's own undo. Those
+    that others made are left to them.
+    """
+
+    changed = pyqtSignal(object)
+    """Consensus labels were made or taken back; by row, the bits of those that were undone or
+    redone, -1 where the shot is open again."""
+
+    def __init__(self, labels: ProjectLabels) -> None:
+        super().__init__()
+        self._labels = labels
+        self._undone_at = 0
+        """The number of the last undo."""
+
+    def make(self) -> adjudication.Settled | None:
+        """`adjudication.make_consensus`; None, with a note, where it was not stored."""
+        try:
+            found = adjudication.make_consensus(self.require().project)
+        except (InputError, OSError) as error:
+            self._labels.not_saved(error)
+            return None
+        if found.changed:
+            self._labels.gestures += 1
+        self.changed.emit({})
+        return found
+
+    def settle(self, row: int, present: int, known: int) -> bool:
+        """`adjudication.settle`; False, with a note, where it was not stored."""
+        try:
+            adjudication.settle(self.require().project, row, present, known)
+        except (InputError, OSError) as error:
+            self._labels.not_saved(error)
+            return False
+        self._labels.gestures += 1
+        self.changed.emit({row: present})
+        return True
+
+    def reverse(self, verb: Literal["undo", "redo"]) -> bool:
+        """Undo or redo consensus labels; False where the person's own labels come first."""
+        opened = self.require()
+        who = adjudication.made_before(opened.project)
+        if who is None or not self._is_next(verb, who):
+            return False
+        change = self._labels.reverse(verb, who)
+        if change is None:
+            return True
+        if verb == "undo":
+            self._undone_at = change.gesture
+        on = counted(len(change.rows), "shot")
+        if len(change.rows) == 1:  # settled by hand: see on which shot
+            on = f"shot {change.rows[0] + 1:,}"
+            self._labels.went_back.emit(change.rows)
+        again = "taken back" if verb == "undo" else "there again"
+        self.noted.emit("info", f"The consensus on {on} is {again}; no one's own label changed.")
+        settled = (change.status & LABELLED) > 0
+        bits = [int(b) if s else -1 for b, s in zip(change.present, settled, strict=True)]
+        self.changed.emit(dict(zip(change.rows.tolist(), bits, strict=True)))
+        return True
+
+    def _is_next(self, verb: Literal["undo", "redo"], who: int) -> bool:
+        """Whether a gesture of this window on the consensus comes before the person's own."""
+        opened = self.require()
+        store, me = opened.project.store, opened.annotator
+        gesture, own = store.to_reverse(verb, who), store.to_reverse(verb, me)
+        if gesture not in store.written:
+            return False
+        if verb == "undo":
+            return gesture > own
+        new = store.to_reverse("undo", me) > self._undone_at  # the person labelled since
+        return not new and (not own or gesture < own)

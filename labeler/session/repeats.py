@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,9 +59,12 @@ class _Last:
     """The blind repeat that was decided last, with the number of gestures until then."""
 
     row: int
+    origin: int | None
     done: int
     gestures: int
     flags: frozenset[int]
+    before: _Last | None
+    """The one that was decided right before it."""
 
 
 class Repeats(SessionPart):
@@ -83,7 +86,7 @@ class Repeats(SessionPart):
 
     def _clear(self) -> None:
         self._hidden: _RepeatInProgress | None = None
-        self._next: tuple[int, int] | None = None
+        self._next: tuple[int, int | None] | None = None
         """The shot that is shown blind next, and the one from which steps go on after it."""
         self._due = False
         self._drawn = -1
@@ -304,6 +307,7 @@ class Repeats(SessionPart):
         if open_ones := decided.undecided(row):  # of these the first decision says nothing
             about["open"] = open_ones
         target, shown = Target(reader, repeats.KIND), {**shown, repeats.KIND: about}
+        before = self._before(hidden)
         if not self.labels.write(target, hidden.row, present, status, note, shown, seconds):
             return False
         hidden.present, hidden.status = present, status
@@ -311,9 +315,23 @@ class Repeats(SessionPart):
         hidden.flags = frozenset(k for k in hidden.flags if k < hidden.done)
         if flags and self._flag_own(hidden, note):
             hidden.flags |= {hidden.done}
-        self._last = _Last(hidden.row, hidden.done, self.labels.gestures, hidden.flags)
+        self._last = self._as_last(hidden, before)
         self.repeats_changed.emit()
         return True
+
+    def _just_decided(self) -> _Last | None:
+        """The blind repeat that was decided last, where nothing else was done since."""
+        last = self._last
+        return last if last is not None and last.gestures == self.labels.gestures else None
+
+    def _before(self, hidden: _RepeatInProgress) -> _Last | None:
+        """The blind repeat that was decided right before this one."""
+        last = self._just_decided()
+        return last.before if last and hidden.done and last.row == hidden.row else last
+
+    def _as_last(self, hidden: _RepeatInProgress, before: _Last | None) -> _Last:
+        done, gestures, flags = hidden.done, self.labels.gestures, hidden.flags
+        return _Last(hidden.row, hidden.origin, done, gestures, flags, before)
 
     def _flag_own(self, hidden: _RepeatInProgress, note: str | None) -> bool:
         """Flag the shot for the person, beside the first label and without losing a note that they
@@ -344,18 +362,19 @@ class Repeats(SessionPart):
 
         Undo right after a blind repeat means that one, also once its shot was left.
         """
-        last = self._last
-        just_now = last is not None and last.gestures == self.labels.gestures
-        hidden = self._hidden
-        if hidden is None and verb == "undo" and last is not None and just_now:
-            self.show_blind(last.row)
+        last, hidden = self._just_decided(), self._hidden
+        if verb == "undo" and last is not None and (hidden is None or not hidden.done):
+            if hidden is not None and hidden.row in self._round:
+                self._hidden = None  # unread: it stays unseen
+            self._next = last.row, last.origin
+            self.cursor.show(last.row)
             hidden = self._hidden
             if hidden is not None:
                 hidden.done, hidden.flags = last.done, last.flags
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
             self.reveal()
             return False
-        reader = self._reader()
+        reader, before = self._reader(), self._before(hidden)
         change = None if reader is None else self.labels.reverse(verb, reader)
         if change is None:
             return True
@@ -363,8 +382,10 @@ class Repeats(SessionPart):
         if max(hidden.done, hidden.done + by) in hidden.flags:
             self._reverse_own(verb)
         hidden.done, hidden.undone = hidden.done + by, hidden.undone - by
-        last = _Last(hidden.row, hidden.done, self.labels.gestures, hidden.flags)
-        self._last = last if hidden.done else None
+        if hidden.done:
+            self._last = self._as_last(hidden, before)
+        else:
+            self._last = before and replace(before, gestures=self.labels.gestures)
         for row, present, status in zip(change.rows, change.present, change.status, strict=True):
             if row == hidden.row:
                 hidden.present, hidden.status = int(present), int(status)

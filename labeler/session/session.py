@@ -26,7 +26,7 @@ from labeler.session.cursor import Cursor
 from labeler.session.display import Display
 from labeler.session.heat import Heat
 from labeler.session.labelling import Labelling
-from labeler.session.labels import ProjectLabels
+from labeler.session.labels import Consensus, ProjectLabels
 from labeler.session.opened import Opened, SessionPart, open_project
 from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
@@ -63,8 +63,15 @@ class Session(QObject):
         self.display = Display(self.cursor)
         self.place = PlaceKeeper(self.cursor, self.queue, self.display)
         self.heat = Heat(self.cursor, self.predictions, self.suggestions, self.display)
+        self.consensus = Consensus(self.labels)
         self.labelling = Labelling(
-            self.labels, self.cursor, self.repeats, self.predictions, self.suggestions, self.heat
+            self.labels,
+            self.cursor,
+            self.repeats,
+            self.predictions,
+            self.suggestions,
+            self.heat,
+            self.consensus,
         )
         self.sources = SourceWatch(self.shots, self.labels, self.reopen)
         self.training = Training(self.labels, self.predictions, self.sources)
@@ -76,8 +83,9 @@ class Session(QObject):
         self.predictions.run_changed.connect(self.queue.look_for_gone)
         self._parts: tuple[SessionPart, ...] = (
             self.shots, self.labels, self.sources, self.predictions, self.queue, self.cursor,
-            self.repeats, self.suggestions, self.display, self.place, self.heat, self.labelling,
-            self.training, self.learning, self.live, self.backup, self.other_windows,
+            self.repeats, self.suggestions, self.display, self.place, self.heat, self.consensus,
+            self.labelling, self.training, self.learning, self.live, self.backup,
+            self.other_windows,
         )  # fmt: skip
         for part in self._parts:
             part.setParent(self)

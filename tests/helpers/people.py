@@ -11,12 +11,12 @@ def label_as(project, name):
 
 def can_undo(store, annotator):
     """Whether `undo` has anything to take back."""
-    return bool(store._stack(annotator).done)
+    return store.to_reverse("undo", annotator) > 0
 
 
 def can_redo(store, annotator):
     """Whether `redo` has anything to bring back."""
-    return bool(store._stack(annotator).undone)
+    return store.to_reverse("redo", annotator) > 0
 
 
 def labels_of(folder):

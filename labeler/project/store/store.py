@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -303,6 +303,11 @@ class Store(Facts):
     def redo(self, annotator_id: int) -> Change | None:
         """Bring back the gesture that was undone last; None where there is none."""
         return self._reverse(annotator_id, "redo")
+
+    def to_reverse(self, verb: Literal["undo", "redo"], annotator_id: int) -> int:
+        """The number of the gesture that an undo or a redo would reverse; 0 where there is none."""
+        stack = self._stack(annotator_id)
+        return next(reversed(stack.done if verb == "undo" else stack.undone), 0)
 
     def ends_at_merge(self, annotator_id: int) -> bool:
         """Whether there is nothing to undo because a merge of classes changed labels."""

@@ -18,6 +18,7 @@ from PyQt6.QtCore import pyqtSignal
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.session.opened import SessionPart
+from model.errors import InputError
 from model.events import Event
 from model.online.bands import HITS, UNKNOWN, Alarms, Band, Share
 
@@ -205,7 +206,10 @@ class LiveWatch(SessionPart):
     def _joined(self, ok: bool, message: str, last: Event) -> None:
         if ok:
             self.seen.files = []
-            self._reopen()
+            try:
+                self._reopen()
+            except (InputError, OSError) as error:  # the shots are in, the project is away
+                ok, message = False, str(error)
         self.noted.emit("info" if ok else "error", message)
         self.changed.emit()
 

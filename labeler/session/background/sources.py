@@ -248,21 +248,17 @@ class SourceWatch(SessionPart):
             return
         try:
             found = opened.project.open_choices(changes)
-            chosen = bool(found) and opened.project.has_choice_of_others()
+            is_back = {s.id for s, _ in self.found} - {s.id for s, _ in found}
+            if is_back or (found and opened.project.has_choice_of_others()):
+                self._open_again()
+                return
         except (InputError, OSError) as error:
             log.warning("what became of the files was not taken over: %s", error)
             return
-        if chosen:
-            self._open_again()
-            return
-        before = {(s.id, str(c)) for s, c in self.found}
+        before, now = ({(s.id, str(c)) for s, c in each} for each in (self.found, found))
         self.found = found
-        now = {(s.id, str(c)) for s, c in self.found}
         first, self.is_comparing = self.is_comparing, False
         if now == before and not first:
-            return
-        if {id for id, _ in before} - {id for id, _ in now}:
-            self._open_again()  # a file is back: read it afresh
             return
         self._withhold()
         self.changed.emit()

@@ -234,6 +234,8 @@ class Actions(QObject):
             return False
         if isinstance(watched, QWidget) and _asks_for_help(event) and _helped(watched.window()):
             return True
+        if isinstance(watched, QWidget) and _answers_held(watched, event):
+            return True
         if self._by_position(event):
             return True
         if event.type() == QEvent.Type.ShortcutOverride:
@@ -282,6 +284,14 @@ class Actions(QObject):
 
 def _asks_for_help(event: QKeyEvent) -> bool:
     return event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_F1
+
+
+def _answers_held(watched: QWidget, event: QKeyEvent) -> bool:
+    """Whether a held Enter, which may have opened this dialog, would press a button of it."""
+    enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+    held = event.isAutoRepeat() and event.type() == QEvent.Type.KeyPress
+    lines = isinstance(watched, QPlainTextEdit | QTextEdit)
+    return held and enter and isinstance(watched.window(), QDialog) and not lines
 
 
 def _helped(window: QWidget | None) -> bool:

@@ -20,7 +20,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.commands import Command
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import focused, leave
+from labeler.window.widgets.parts import focused, label, leave
 
 WIDTH, HEIGHT = 560, 400
 KEYS = Qt.ItemDataRole.UserRole + 1
@@ -80,6 +80,9 @@ class Palette(QFrame):
         layout.setContentsMargins(1, 1, 1, 7)
         layout.setSpacing(0)
         layout.addWidget(self.field)
+        self.none = label("No command has all of these words.", "muted")
+        self.none.setContentsMargins(16, 8, 16, 8)
+        layout.addWidget(self.none, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.list, 1)
         self.field.textChanged.connect(self._match)
         self.field.installEventFilter(self)
@@ -108,10 +111,12 @@ class Palette(QFrame):
                 item.setData(KEYS, keys)
                 self.list.addItem(item)
         self.list.setCurrentRow(0)
+        self.none.setVisible(not self.list.count())
+        self.list.setVisible(self.list.count() > 0)
 
     def _choose(self, item: QListWidgetItem | None) -> None:
-        self.finish()
         if item is not None:
+            self.finish()
             self._run(str(item.data(Qt.ItemDataRole.UserRole)))
 
     def finish(self) -> None:

@@ -17,7 +17,7 @@ from labeler.window.quality.parts import Page
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label, share
 from labeler.window.widgets.tables import TextTable
-from model.errors import InputError, counted
+from model.errors import counted
 from model.metrics.agreement import RELIABLE, TENTATIVE
 
 HIDDEN = "Who says what is hidden while the project is blind."
@@ -47,6 +47,8 @@ class AgreementPage(Page):
             "changes"
         )
         self.consensus.clicked.connect(self._make_consensus)
+        session.consensus.changed.connect(self.outdate)
+        session.other_windows.others_changed.connect(self.outdate)
         self.head.addWidget(self.consensus)
         self.head.addWidget(self.settle)
         self.chart = IntervalChart("Krippendorff's alpha by class", marks=(TENTATIVE, RELIABLE))
@@ -209,15 +211,13 @@ class AgreementPage(Page):
             self.card = VotesCard(self.session, self.readers, view.pattern)
 
     def _make_consensus(self) -> None:
-        try:
-            found = adjudication.make_consensus(self.session.require().project)
-        except (InputError, OSError) as error:
-            self.session.noted.emit("error", f"Not saved, nothing was changed: {error}")
+        found = self.session.consensus.make()
+        if found is None:
             return
         self.session.noted.emit(
             "info",
             f"Consensus: {counted(found.unanimous, 'shot')} read alike, "
             f"{found.majority:,} by majority, "
-            f"{found.by_hand:,} settled by hand; {found.open:,} stay open.",
+            f"{found.by_hand:,} settled by hand; {found.open:,} stay open. "
+            + ("Undo takes it back." if found.changed else "It was so before."),
         )
-        self.outdate()

@@ -248,9 +248,12 @@ class DriftPage(Page):
         self.go_through(np.roll(rows, -line), "Inconsistent labels")
 
     def _repeats(self) -> dict[int, int]:
-        """By row, the last blind repeat where the label still says something else."""
-        own = self.session.labels.decided.own_present
-        last = dict(zip(self.repeated.rows.tolist(), self.repeated.second.tolist(), strict=True))
+        """By row, the last blind repeat where the label still says something else; a class that
+        was retired since is taken off by it and not given again."""
+        decided, rows = self.session.labels.decided, self.repeated.rows
+        own = decided.own_present
+        second = self.repeated.second & (decided.every | own[rows])
+        last = dict(zip(rows.tolist(), second.tolist(), strict=True))
         return {row: bits for row, bits in last.items() if own[row] != bits}
 
     def _take_second(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
@@ -16,7 +17,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import LABELLED, Present, Status
 from labeler.quality.rules import Broken, check_rules, mended, rows_that_break
-from labeler.session.selection import ASK_ABOVE
+from labeler.session.selection import ASK_ABOVE, MEANWHILE
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
@@ -95,9 +96,16 @@ class RulesPage(Page):
     def mend(self, rule_index: int) -> None:
         """Apply the fix to every shot that breaks a rule, as one gesture."""
         session = self.session
-        rows, bits = mended(rule_index, *self._labels())
-        if len(rows) > ASK_ABOVE and not self._sure(len(rows)):
-            return
+        rows, bits = found = mended(rule_index, *self._labels())
+        if len(rows) > ASK_ABOVE:
+            opened = session.opened
+            if not self._sure(len(rows)):
+                return
+            if session.opened is not opened or not all(
+                map(np.array_equal, found, mended(rule_index, *self._labels()))
+            ):
+                session.noted.emit("info", MEANWHILE)
+                return
         status = session.labels.decided.own_status[rows] | LABELLED
         open_ones = session.labels.decided.open_classes(rows)
         if len(rows) and session.labels.decide(rows, bits, status, "fix", unsaid=open_ones):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QLabel
+from PyQt6.QtWidgets import QLabel, QPushButton
 
-from labeler.project import people
+from labeler.project import classes, people
 from labeler.project.store.records import LABELLED
 from labeler.quality import adjudication, repeats
+from labeler.session.selection import MEANWHILE
 from labeler.window.dialogs import exchange
 from labeler.window.dialogs.import_labels import ImportLabels
 from labeler.window.dialogs.people import PeopleDialog
@@ -104,6 +105,26 @@ def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     assert window.session.labels.present[0] == STREAK
 
 
+def test_many_shots_are_not_mended_where_labels_came_while_the_question_was_open(
+    window, monkeypatch
+):
+    decide(window, range(6), STREAK)
+    rules = page(window, "Rules")
+    monkeypatch.setattr("labeler.window.quality.rules.ASK_ABOVE", 3)
+    said, meanwhile = [], PROLATE | BENT
+    window.session.noted.connect(lambda level, text: said.append(text))
+
+    def sure(self, n):
+        window.session.labels.decide([0], meanwhile, LABELLED, "key")
+        return True
+
+    monkeypatch.setattr(type(rules), "_sure", sure)
+    row = next(r for r in rules.rows if r.text.text() == "Streak implies Prolate (soft)")
+    row.mend.click()
+    assert window.session.labels.present[:2].tolist() == [meanwhile, STREAK]
+    assert said[-1] == MEANWHILE
+
+
 def two_people(window):
     decide(window, range(8), SPHERICAL | ROUND)
     store = window.session.opened.project.store
@@ -128,6 +149,10 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     card.take(PROLATE | BENT)
     assert session.cursor.row == 5
     assert card.height() == whole, "the next shot has as many lines"
+    first = card.findChildren(QPushButton)[0]
+    first.setFocus()
+    card.follow()
+    assert window.focusWidget() is window.label.pattern, "one Tab before the next shot's votes"
     who = adjudication.consensus_annotator(session.opened.project)
     assert session.opened.project.store.load_state(who).present[2] == PROLATE | BENT
     assert session.labels.present[2] == SPHERICAL | ROUND
@@ -194,6 +219,17 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert window.session.labels.present[0] == PROLATE | STREAK
     window.session.labelling.undo()
     assert window.session.labels.present[0] == PROLATE | BENT
+
+
+def test_a_blind_repeat_does_not_give_a_class_back_that_was_retired_since(window):
+    session = window.session
+    decide(window, range(3), first := [PROLATE | BENT, PROLATE, PROLATE | STREAK])
+    repeats_given(window, first, [PROLATE | STREAK, PROLATE | STREAK, PROLATE])
+    session.change_classes(classes.retire, "Streak")
+    shown = page(window, "Drift")
+    shown.take.click()
+    assert session.labels.present[:3].tolist() == [PROLATE, PROLATE, PROLATE]
+    assert not shown.take.isVisible()
 
 
 def test_one_of_several_repeated_shots_was_labelled_the_same(window):

@@ -232,6 +232,43 @@ def test_the_instant_head_learns_from_the_label_of_a_shot_that_is_shown_blind(se
     assert len(requests[-1].rows) == 5
 
 
+def test_undo_in_a_calibration_round_goes_back_through_it_and_takes_no_first_label(
+    session, monkeypatch
+):
+    monkeypatch.setattr(repeats, "ROUND", 4)
+    label(session, 8)
+    own = session.labels.decided.own_present.copy()
+    assert session.repeats.calibrate()
+    rows = session.queue.rows.tolist()
+    for _ in range(2):
+        session.labelling.toggle(STREAK)
+        session.cursor.next()
+    assert session.cursor.row == rows[2]
+    for row in (rows[1], rows[0]):
+        session.labelling.undo()
+        assert (session.cursor.row, session.repeats.is_blind) == (row, True)
+        assert not session.labelling.shown_labels().any()
+        assert session.labels.decided.own_present.tolist() == own.tolist()
+    session.labelling.redo()
+    assert session.labelling.shown_labels()[STREAK]
+    session.cursor.next()
+    session.cursor.next()
+    assert (session.cursor.row, session.repeats.is_blind) == (rows[2], True), "not seen yet"
+    session.cursor.previous()
+    assert session.cursor.row == rows[1]
+
+
+def test_after_an_undone_repeat_the_next_shot_is_the_one_that_was_left(session):
+    until_blind(session)
+    session.labelling.toggle(STREAK)
+    session.cursor.next()
+    left = session.cursor.row
+    session.labelling.undo()
+    assert session.repeats.is_blind
+    session.cursor.next()
+    assert session.cursor.row == left
+
+
 def test_a_calibration_round_hides_its_labels_in_the_list_before_they_come(session, monkeypatch):
     monkeypatch.setattr(repeats, "ROUND", 6)
     session.repeats.rate = 0.0

@@ -7,11 +7,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from labeler.project import classes
+from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session import selection, suggestions
+from labeler.session.selection import SelectedShots
 from tests.helpers.people import can_redo, can_undo
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
 
@@ -25,15 +29,31 @@ FILTERS = (
     ("error", "labelled"),
     ("disagree",),
 )
+MEANWHILE = "yes, after another window wrote"
+BESIDE = (
+    ("many", ("toggle", 0), {0, 1, 2, 3}, "yes"),
+    ("retire", 0),
+    ("many", ("toggle", 0), {0, 1, 2, 3, 7}, MEANWHILE),
+)
+"""The other window flags a shot that is chosen, but not among those that the answer changes."""
 FILE_LABELS = np.zeros((SHOTS, HELIUM), np.uint8)
 FILE_LABELS[::3, (0, 1)] = 1
 """Every third shot is Round in its file."""
 
+MANY = ("accept", "skip", "flag", "fix")
 KEYS = st.one_of(
     st.tuples(st.just("toggle"), st.integers(0, HELIUM - 1)),
     st.sampled_from(
         [("undo",), ("undo",), ("redo",), ("next",), ("previous",), ("next_undecided",),
          ("accept",), ("skip",), ("fix",), ("add a class",), ("retrain",), ("open again",)]
+    ),
+    st.tuples(st.just("retire"), st.integers(0, HELIUM - 1)),
+    st.tuples(st.just("another window"), st.integers(0, SHOTS - 1)),
+    st.tuples(
+        st.just("many"),
+        st.sampled_from([("toggle", 0), ("toggle", 5), *((v,) for v in MANY)]),
+        st.sets(st.integers(0, SHOTS - 1)),
+        st.sampled_from(["yes", "no", MEANWHILE]),
     ),
     st.tuples(st.just("show"), st.integers(0, SHOTS - 1)),
     st.tuples(st.just("flag"), st.sampled_from([None, "", "bent? Größe"])),
@@ -41,6 +61,11 @@ KEYS = st.one_of(
     st.tuples(st.just("suggest"), st.booleans()),
     st.tuples(st.just("filter"), st.sampled_from(FILTERS)),
 )  # fmt: skip
+
+
+DECIDING = ("toggle", "accept", "skip", "fix", "flag", "accept_sure", "another window", "many")
+ASKED_FROM = 3
+"""Changes of more shots than this are asked about here."""
 
 
 class Hands:
@@ -53,6 +78,8 @@ class Hands:
         self.before: list[tuple] = []
         """States that undo comes back to, the newest last."""
         self.after: list[tuple] = []
+        self.was = self.state()
+        """The newest state that is accounted for."""
         self.look_at_network()
 
     def look_at_network(self) -> None:
@@ -67,10 +94,11 @@ class Hands:
         return *(tuple(a.tolist()) for a in arrays), tuple(sorted(notes.items()))
 
     def press(self, what: str, *how) -> None:
-        was, session = self.state(), self.session
+        session, self.was = self.session, self.state()
         if what in ("undo", "redo"):
             self.reverse(what)
             return
+        had = session.labels.present.copy()
         if what in ("toggle", "accept", "skip", "fix", "flag", "accept_sure"):
             getattr(session.labelling, what)(*how)
         elif what in ("next", "previous", "next_undecided", "show"):
@@ -81,6 +109,14 @@ class Hands:
             session.suggestions.turn(*how)
         elif what == "retrain":
             self.look_at_network()
+        elif what == "retire":
+            if not session.labels.is_retired(*how):
+                session.change_classes(classes.retire, session.labels.taxonomy.names[how[0]])
+                self.look_at_network()
+        elif what == "another window":
+            self.write_elsewhere(*how)
+        elif what == "many":
+            self.act_on_many(*how)
         elif what == "open again":
             session.close()
             session.open(self.folder)
@@ -89,11 +125,46 @@ class Hands:
             name = f"New {len(session.labels.taxonomy) - HELIUM}"
             session.change_classes(classes.add, name)
             self.look_at_network()
+        if self.account():
+            assert what in DECIDING, what
+        given = session.labels.present & ~had
+        assert not (given & ~session.labels.decided.every).any(), "no shot gets a retired class"
+
+    def account(self) -> bool:
+        """Whether there is another state than before; undo then comes back to that one."""
         now = self.state()
-        if now != was:
-            assert what in ("toggle", "accept", "skip", "fix", "flag", "accept_sure"), what
-            self.before.append(was)
-            self.after.clear()
+        if now == self.was:
+            return False
+        self.before.append(self.was)
+        self.after.clear()
+        self.was = now
+        return True
+
+    def write_elsewhere(self, row: int) -> None:
+        """The same person flags a shot, or no longer, in another window."""
+        session = self.session
+        decided, me = session.labels.decided, session.opened.annotator
+        with Project.open(self.folder) as other:
+            status = decided.own_status[[row]] ^ np.uint8(FLAGGED)
+            other.store.record(me, [row], decided.own_present[[row]], status, origin="flag")
+        session.other_windows.look()
+        self.account()  # the change that is asked about meanwhile may be made after this one
+
+    def act_on_many(self, verb: tuple, rows: set[int], answer: str) -> None:
+        rows = np.array(sorted(rows), np.int64)
+        asked: list[tuple] = []
+
+        def may(what: str) -> bool:
+            if answer == MEANWHILE:
+                self.write_elsewhere(int(rows[-1]))
+            asked.append(self.state())
+            return answer != "no"
+
+        hand = SelectedShots(self.session, lambda: rows, may, lambda what: None)
+        getattr(hand, verb[0])(*verb[1:])
+        of_all = verb[0] in ("skip", "flag")  # the others pass over shots that stay as they are
+        if asked and (answer == "no" or (of_all and answer != "yes")):
+            assert self.state() == asked[0]
 
     def reverse(self, verb: str) -> None:
         was, source = self.state(), self.before if verb == "undo" else self.after
@@ -134,12 +205,21 @@ class Hands:
         assert (session.cursor.row in range(SHOTS)) or not rows
 
 
+@pytest.fixture
+def soon_asked(monkeypatch):
+    monkeypatch.setattr(selection, "ASK_ABOVE", ASKED_FROM)
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(keys=st.lists(KEYS, min_size=10, max_size=30), files=st.booleans())
-def test_any_sequence_of_keys_is_stored_as_shown_counted_and_taken_back(qapp, keys, files):
+@example(keys=BESIDE, files=False)
+def test_any_sequence_of_keys_is_stored_as_shown_counted_and_taken_back(
+    qapp, soon_asked, keys, files
+):
     place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
+    hands = Hands(make_project(place, SHOTS, FILE_LABELS if files else None))
     try:
-        hands = Hands(make_project(place, SHOTS, FILE_LABELS if files else None))
         hands.check()
         for key in keys:
             hands.press(*key)
@@ -151,6 +231,6 @@ def test_any_sequence_of_keys_is_stored_as_shown_counted_and_taken_back(qapp, ke
             hands.press("redo")
         hands.check()
         assert hands.session.opened.project.store.audit() == []
-        hands.session.close()
     finally:
+        hands.session.close()
         shutil.rmtree(place)

@@ -181,6 +181,23 @@ def test_no_label_is_taken_on_a_shot_of_a_file_that_was_replaced_a_moment_ago(
     assert isinstance(session.cursor.counts(), InputError)
 
 
+def test_a_look_at_the_files_of_a_project_that_went_away_changes_nothing(project, tmp_path, caplog):
+    """Its files seem to lie elsewhere then; it is said by who asks for the project itself."""
+    session = make_session(project)
+    until(lambda: not session.sources.is_comparing)
+    with Project.open(project) as other:
+        (tmp_path / "shots.h5").rename(tmp_path / "away.h5")
+        other.relocate(1, tmp_path / "away.h5")
+    project.rename(tmp_path / "moved")
+    session.sources.look_aside()
+    until(lambda: "what became of the files was not taken over" in caplog.text)
+    assert session.opened is not None
+    (tmp_path / "moved").rename(project)
+    session.sources.look_aside()
+    until(lambda: session.opened.project.stored_sources[0].info.path.name == "away.h5")
+    session.close()
+
+
 def test_no_look_is_lost_to_the_next_one(project, tmp_path, open_window):
     """Thumbnails arrive faster than the answer of a look is taken over."""
     sources = open_window(project).session.sources

@@ -28,6 +28,7 @@ from PyQt6.QtWidgets import (
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.commands.keys import KeySheet
+from labeler.window.commands.palette import Palette
 from labeler.window.frame.notes import LogDialog
 from labeler.window.frame.remember import restore_geometry
 from labeler.window.label.classes import row as class_row
@@ -334,6 +335,18 @@ def test_the_log_of_notes_has_a_title_and_closes(window):
 def test_the_palette_runs_what_was_typed(window):
     window.show_palette()
     field = window.focusWidget()
+    field.setText("next shot")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert window.session.cursor.row == 1
+
+
+def test_the_palette_says_that_no_command_has_the_words_and_enter_leaves_it_open(window):
+    window.show_palette()
+    field = window.focusWidget()
+    assert not window.findChild(Palette).none.isVisible()
+    field.setText("no such thing")
+    assert window.findChild(Palette).none.isVisible()
+    QTest.keyClick(field, Qt.Key.Key_Return)
     field.setText("next shot")
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert window.session.cursor.row == 1

@@ -4,7 +4,8 @@ and cards open, work and close by keys, and F1 helps everywhere."""
 from __future__ import annotations
 
 import pytest
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import QEvent, Qt, QTimer
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -281,6 +282,23 @@ def test_escape_on_a_button_closes_the_card_that_it_is_on(window):
     note.help.setFocus()
     press(KEY.Key_Escape)
     assert note not in window.notes.notes
+
+
+def test_a_held_enter_answers_no_question_that_it_opened(window):
+    box = QMessageBox(QMessageBox.Icon.Question, "Many shots at once", "Sure?", parent=window)
+    buttons = QMessageBox.StandardButton
+    box.setStandardButtons(buttons.Yes | buttons.Cancel)
+    box.setModal(True)
+    box.show()
+    until(box.isActiveWindow)
+    kind, key, none = QEvent.Type.KeyPress, KEY.Key_Return, Qt.KeyboardModifier.NoModifier
+    for _ in range(3):
+        QApplication.sendEvent(box.focusWidget(), QKeyEvent(kind, key, none, "", autorep=True))
+    assert box.isVisible()
+    press(key)
+    assert box.result() == buttons.Yes
+    assert not box.isVisible()
+    box.deleteLater()
 
 
 # -- help ------------------------------------------------------------------------------------------

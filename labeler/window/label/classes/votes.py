@@ -15,8 +15,7 @@ from labeler.quality import adjudication
 from labeler.quality.agreement import Readers
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import empty, label, set_role
-from model.errors import InputError
+from labeler.window.widgets.parts import empty, focused, label, leave, set_role
 
 TITLE = "Where people differ"
 MINE = "You, as it stands"
@@ -28,7 +27,7 @@ class VotesCard(QFrame):
 
     def __init__(self, session: Session, readers: Readers, host: QWidget) -> None:
         super().__init__(host)
-        self.session, self.readers = session, readers
+        self.session, self.readers, self.host = session, readers, host
         self.settled: dict[int, int] = {}
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -48,6 +47,7 @@ class VotesCard(QFrame):
         session.cursor.shot_changed.connect(self.follow)
         session.labels.labels_changed.connect(self._relabelled)
         session.queue.queue_changed.connect(self._queue_changed)
+        session.consensus.changed.connect(self._settled)
         session.project_changed.connect(self.finish)
         self.follow()
         self.show()
@@ -55,6 +55,9 @@ class VotesCard(QFrame):
 
     def follow(self, *_: object) -> None:
         """Show the votes on the shot on screen."""
+        focus = focused(self)
+        if focus is not None and self.isAncestorOf(focus):  # it goes, and the keys stay here
+            self.host.setFocus()
         empty(self.grid)
         session = self.session
         if session.opened is None or session.cursor.row < 0:
@@ -68,9 +71,9 @@ class VotesCard(QFrame):
         if status & LABELLED and own not in [present for present, _ in known]:
             decided = int(session.labels.taxonomy.pack(session.labelling.known()))
             self._line(len(said), MINE, self._words(own, known), own, decided)
-        settled = self.settled.get(session.cursor.row)
+        settled = self.settled.get(session.cursor.row, -1)
         text = "Use what is right, or label it again with the keys first."
-        if settled is not None:
+        if settled >= 0:
             text = f"Settled: {self._words(settled, [])}."
         self.state.setText(text)
         set_role(self.state, "muted")
@@ -104,18 +107,16 @@ class VotesCard(QFrame):
 
     def take(self, present: int, known: int = -1) -> None:
         """Make this the consensus label of the shot, and go on."""
-        session = self.session
-        try:
-            adjudication.settle(session.require().project, session.cursor.row, present, known)
-        except (InputError, OSError) as error:
-            session.noted.emit("error", f"Not saved, nothing was changed: {error}")
+        session, row = self.session, self.session.cursor.row
+        if not session.consensus.settle(row, present, known):
             return
-        self.settled[session.cursor.row] = present
-        row = session.cursor.row
         session.cursor.next()
         if session.cursor.row == row:
-            self.follow()
             session.noted.emit("info", "That was the last of the shots on which people differ.")
+
+    def _settled(self, bits: dict[int, int]) -> None:
+        self.settled |= bits
+        self.follow()
 
     def _relabelled(self, rows: Any) -> None:
         if self.session.cursor.row in rows:
@@ -131,11 +132,11 @@ class VotesCard(QFrame):
             (self.session.cursor.shot_changed, self.follow),
             (self.session.labels.labels_changed, self._relabelled),
             (self.session.queue.queue_changed, self._queue_changed),
+            (self.session.consensus.changed, self._settled),
             (self.session.project_changed, self.finish),
         ):
             try:
                 signal.disconnect(slot)
             except TypeError:  # gone already
                 return
-        self.hide()
-        self.deleteLater()
+        leave(self, self.host)
