@@ -157,7 +157,9 @@ def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     if not words or _is_project(parser, words):
         words.insert(0, "window")
-    args = parser.parse_args(words)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        _asked(parser, words).error(f"unrecognized arguments: {' '.join(unknown)}")
     if getattr(args, "out", None) is not None:
         from labeler.project.backups import guard
 
@@ -165,9 +167,19 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         return int(args.run(args))
     except KeyboardInterrupt:
-        kept = " What was done is kept: the same command goes on." if "goes_on" in args else ""
+        how = getattr(args, "goes_on", "")
+        kept = f" What was done is kept: {how} goes on." if how else ""
         print(f"airylabel: interrupted.{kept}", file=sys.stderr)
         return 1
+
+
+def _asked(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the subcommand that words name, or the subcommand of a subcommand."""
+    for word in words:
+        if parser._subparsers is not None:
+            known = parser._subparsers._group_actions[0].choices or {}
+            parser = known.get(word, parser)  # type: ignore[attr-defined]
+    return parser
 
 
 def _is_project(parser: argparse.ArgumentParser, words: list[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from labeler.cli.output import (
+    THE_SAME,
     PlainConsole,
     Subparsers,
     add_output_options,
@@ -35,7 +36,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     embed.add_argument("--network", type=Path, metavar="DIR", help="of a run, instead")
     embed.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
     add_output_options(embed, events=True)
-    embed.set_defaults(run=lambda args: _run(args, _embedding), goes_on=True)
+    embed.set_defaults(run=lambda args: _run(args, _embedding), goes_on=THE_SAME)
 
     lay_out = subparsers.add_parser(
         "map",
@@ -112,7 +113,7 @@ def add_bench(names: Subparsers) -> None:
         help="shots that each of those trainings sees, repeats counted",
     )  # fmt: skip
     add_output_options(active, events=True)
-    active.set_defaults(run=_bench, goes_on=True)
+    active.set_defaults(run=_bench, goes_on=THE_SAME)
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -225,7 +226,8 @@ def _fractions(args: argparse.Namespace) -> int:
     table = Table("class", "share", "95 %", title=title)
     for f in found:
         share = f"{100 * f.share:.1f} %" if f.shots else "–"
-        table.add_row(f.name, share, f"{100 * f.low:.1f} … {100 * f.high:.1f} %")
+        interval = f"{100 * f.low:.1f} … {100 * f.high:.1f} %"
+        table.add_row(f.name, share, "all were checked" if f.closed else interval)
     PlainConsole().print(table)
     return 0
 

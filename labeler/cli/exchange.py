@@ -427,7 +427,7 @@ def _agreement(args: argparse.Namespace) -> int:
     _print_agreement(found)
     if settled is not None:
         print(
-            f"consensus: {counted(settled.unanimous, 'shot')} read alike, "
+            f"consensus: {counted(settled.unanimous, 'shot')} labelled alike, "
             f"{settled.majority} by majority, "
             f"{settled.by_hand} settled by hand, {settled.open} open"
         )
@@ -439,7 +439,9 @@ def _print_agreement(found: Agreement) -> None:
 
     readers = ", ".join(f"{name} ({n:,})" for name, n in found.readers)
     console = PlainConsole()
-    console.print(f"{counted(found.shots, 'shot')} read by two or more of: {readers or 'no one'}")
+    console.print(
+        f"{counted(found.shots, 'shot')} labelled by two or more of: {readers or 'no one'}"
+    )
     if not found.shots:
         return
     pairs = [f"κ {p.first} – {p.second}" for p in found.pairs]

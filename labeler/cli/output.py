@@ -21,6 +21,8 @@ from model.events import Event, event, to_line
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """To which a family adds its subcommands."""
+THE_SAME = "the same command"
+"""What goes on where a subcommand was broken off, as its parser's `goes_on` says."""
 _UNSEEN = {n: f"\\u{n:04x}" for n in (*range(32), *range(127, 160)) if n not in (9, 10)}
 _UNSEEN |= {n: f"\\u{n:04x}" for n in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 """What moves the cursor, colours, renames the terminal or turns the writing round."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from labeler import version
 from labeler.cli.output import (
+    THE_SAME,
     PlainConsole,
     Subparsers,
     add_output_options,
@@ -105,7 +106,7 @@ def _add_tables(subparsers: Subparsers) -> None:
         "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"
     )
     add_output_options(parser, events=True)
-    parser.set_defaults(run=_tables, goes_on=True)
+    parser.set_defaults(run=_tables, goes_on=THE_SAME)
 
 
 def _tables(args: argparse.Namespace) -> int:

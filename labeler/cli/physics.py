@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labeler.cli.output import (
+    THE_SAME,
     Subparsers,
     add_engine_options,
     add_output_options,
@@ -69,7 +70,7 @@ def _add_simulate(subparsers: Subparsers) -> None:
     )
     add_engine_options(simulate)
     add_output_options(simulate, events=True)
-    simulate.set_defaults(run=_simulate, goes_on=True)
+    simulate.set_defaults(run=_simulate, goes_on=THE_SAME)
 
 
 def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -97,7 +98,7 @@ def _add_correlate(subparsers: Subparsers) -> None:
     _whose_geometry(parser)
     add_engine_options(parser)
     add_output_options(parser, events=True)
-    parser.set_defaults(run=_correlate, goes_on=True)
+    parser.set_defaults(run=_correlate, goes_on=THE_SAME)
 
 
 def _add_noise(subparsers: Subparsers) -> None:

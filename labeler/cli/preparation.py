@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from labeler.cli.output import (
+    THE_SAME,
     Subparsers,
     add_engine_options,
     add_output_options,
@@ -55,7 +56,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     thumbnails.add_argument("project", type=Path, metavar="PROJECT")
     add_engine_options(thumbnails)
     add_output_options(thumbnails, events=True)
-    thumbnails.set_defaults(run=_thumbnails, goes_on=True)
+    thumbnails.set_defaults(run=_thumbnails, goes_on=THE_SAME)
 
 
 def _prepare(args: argparse.Namespace) -> int:

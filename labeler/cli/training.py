@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
+    THE_SAME,
     PlainConsole,
     Subparsers,
     add_engine_options,
@@ -128,7 +129,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    last = follow(_training(args), args)
+    last = follow(_noting_what_is_kept(_training(args), args), args)
     if not last:  # one of several processes, and not the first
         return 0
     if args.json:
@@ -136,6 +137,19 @@ def _train(args: argparse.Namespace) -> int:
     elif not args.events:
         _say_outcome(last)
     return 0
+
+
+def _noting_what_is_kept(events: Iterator[Event], args: argparse.Namespace) -> Iterator[Event]:
+    """The same events; meanwhile `args.goes_on` says whether a training broken off now can go on:
+    from its first whole epoch on, until it reads the shots."""
+    before = ""
+    for item in events:
+        if item["event"] == "progress":
+            args.goes_on = ""
+        elif before == "epoch" or (args.resume and item["event"] == "started"):
+            args.goes_on = f"{THE_SAME} with --resume"
+        before = item["event"]
+        yield item
 
 
 def _training(args: argparse.Namespace) -> Iterator[Event]:

@@ -28,6 +28,7 @@ from labeler.project.store.timeline import given_together
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
+from model.runs.folder import WEIGHTS
 from model.shots.counts.check import in_words
 from model.shots.layouts.formats.servers import may_be_called
 from model.shots.layouts.formats.tiled_array import TiledArray, address_in, server_of
@@ -405,10 +406,16 @@ class Project:
         return layout.run_folder(self.runs_folder, number)
 
     def run_given(self, run: Path) -> Path:
-        """The folder of a run, which people name by its number or its folder."""
-        if run.name.isdecimal() and not run.exists():
-            return self.run_folder(int(run.name))
-        return run
+        """The folder of a run, which people name by its number or its folder; InputError where it
+        is neither."""
+        if run.exists():
+            return run
+        named = str(run)
+        if named.isdecimal() and (folder := self.run_folder(int(named))).is_dir():
+            return folder
+        there = [str(r.number) for r in self.runs() if (r.folder / WEIGHTS).is_file()]
+        mend = f"There are: {', '.join(there)}." if there else "Train one first."
+        raise InputError(f"has no run {named}", file=self.folder, mend=mend)
 
     def new_run_folder(self) -> Path:
         """Make the folder of the next run; InputError where it cannot be made."""

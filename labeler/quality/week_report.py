@@ -180,8 +180,8 @@ def _agreement(project: Project, who: int, now: datetime) -> ReportSection | Non
         return None
     readers = ", ".join(f"{name} ({n:,})" for name, n in found.readers)
     text = [
-        f"Read by two or more: {counted(found.shots, 'shot')} ({readers}). On {len(found.rows):,} "
-        f"they differ; α of whole label sets is {found.whole:.2f}."
+        f"Labelled by two or more: {counted(found.shots, 'shot')} ({readers}). On "
+        f"{len(found.rows):,} they differ; α of whole label sets is {found.whole:.2f}."
     ]
     return ReportSection("Agreement between people", text, figures.agreement(found))
 

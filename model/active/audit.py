@@ -42,6 +42,11 @@ class Fraction:
     among: str = ""
     together: int = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether every shot was audited: then the share is no estimate."""
+        return bool(self.shots) and self.low == self.high
+
 
 @dataclass(frozen=True)
 class Draw:

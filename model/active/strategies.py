@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -171,7 +172,9 @@ def _broken(pool: Pool, number: int) -> Floats:
     if rule.kind == "alone":
         others = p[:, ~pool.taxonomy.mask(rule.left)]
         return np.clip(1 - none_left - one_left * (1 - others).prod(1), 0, 1)
-    return none_left
+    if rule.kind == "some":
+        return none_left
+    assert_never(rule.kind)
 
 
 def rare(pool: Pool, n: int) -> Picks:

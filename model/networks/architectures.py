@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from model.errors import InputError
 from model.networks.activation import Logarithmic
-from model.networks.table import NAMES, NETWORKS, NetworkKind
+from model.networks.table import NetworkKind, kind_of
 
 Activation = Literal["log", "leaky_relu"]
 Weights = Literal["he", "unit", "any"]
@@ -257,9 +257,7 @@ def create(
     fine; `half_turn` puts a `HalfTurn` first. Raises InputError for an unknown network or
     activation.
     """
-    kind = NETWORKS.get(name)
-    if kind is None:
-        raise InputError(f"no network called {name!r}", mend=f"There are: {', '.join(NAMES)}.")
+    kind = kind_of(name)
     first = _first_activation(activation, alpha, leak)
     last_stride = 1 if fine_maps else 2
     network = _FAMILIES[kind.family](

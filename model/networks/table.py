@@ -7,7 +7,10 @@ torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from model.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,11 @@ NETWORKS = {
 }
 """Every network by name; vgg16 is version D of Table 7, vgg19 version E."""
 NAMES = tuple(NETWORKS)
+
+
+def kind_of(name: str, file: Path | None = None) -> NetworkKind:
+    """A network by its name, which may stand in a file; InputError where there is none."""
+    if name not in NETWORKS:
+        mend = f"There are: {', '.join(NETWORKS)}."
+        raise InputError(f"no network called {name!r}", file=file, mend=mend)
+    return NETWORKS[name]

@@ -25,6 +25,7 @@ from model.errors import (
     parsed_toml,
     text_of,
 )
+from model.networks.table import kind_of
 from model.preprocessing.network_input import Input, Preprocessing, Transform
 from model.runs.folder import backbone_folder
 
@@ -250,12 +251,15 @@ class Recipe:
         """A recipe from plain values; missing ones keep their defaults.
 
         trained: a network was trained by it, with whatever numbers. Raises InputError for unknown
-        settings, values of another type and, unless `trained`, numbers out of range.
+        settings, values of another type and, unless `trained`, numbers out of range and unknown
+        networks.
         """
         found = cls(**checked_fields(values, cls, file=file, ranges=not trained))
         if not is_name(found.name):
             mend = f"Give it 1 to {LONGEST} letters on one line, without / and \\."
             raise InputError(f"{found.name[:40]!r} is no name of a recipe", file=file, mend=mend)
+        if not trained:
+            kind_of(found.network, file)
         return found
 
     def with_log_activation(self, on: bool) -> Recipe:

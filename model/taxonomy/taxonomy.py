@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -282,8 +282,10 @@ class Taxonomy:
                 broken[..., r] = left.any(-1) & ~may[..., right_of].any(-1)
             elif rule.kind == "alone":
                 broken[..., r] = left.any(-1) & (L.sum(-1) > 1)
-            else:
+            elif rule.kind == "some":
                 broken[..., r] = ~may[..., left_of].any(-1)
+            else:
+                assert_never(rule.kind)
         return broken
 
     @cached_property

@@ -15,6 +15,7 @@ from typing import Any
 
 from labeler.cli.active import add_bench as add_active
 from labeler.cli.output import (
+    THE_SAME,
     PlainConsole,
     Subparsers,
     add_output_options,
@@ -251,7 +252,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     )
     foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
-    foreign.set_defaults(run=_foreign, goes_on=True)
+    foreign.set_defaults(run=_foreign, goes_on=THE_SAME)
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")

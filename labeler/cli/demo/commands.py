@@ -12,6 +12,7 @@ from pathlib import Path
 from labeler.cli.output import Subparsers, add_output_options, folder, follow, print_json, seed
 from labeler.jobs.child import listen
 from labeler.window.process.screen import has_display
+from model.errors import InputError
 from model.events import Event
 
 
@@ -39,13 +40,16 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 
 def _window(args: argparse.Namespace) -> int:
-    if not has_display():
-        print("airylabel: there is no display to open a window on", file=sys.stderr)
-        return 2
     if args.project is not None:
+        if len(args.project.parts) == 1 and not args.project.exists():
+            mend = "Check the path; `airylabel --help` lists the subcommands."
+            raise InputError("is no subcommand and no project", file=args.project, mend=mend)
         from labeler.project.project import Project
 
         Project.open(args.project).close()  # a refusal is said here, before any window
+    if not has_display():
+        print("airylabel: there is no display to open a window on", file=sys.stderr)
+        return 2
     return _open(args.project)
 
 

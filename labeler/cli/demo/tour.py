@@ -30,6 +30,7 @@ from labeler.quality import repeats
 from labeler.runs.run_report import read_report
 from labeler.session.display import PANES
 from labeler.session.session import Session
+from labeler.window.grid.view import GridView
 from labeler.window.inspect.view import InspectView
 from labeler.window.live.view import LiveView
 from labeler.window.main_window import MainWindow
@@ -50,6 +51,8 @@ BY_KEY = 12
 """This many shots are labelled by key."""
 SHOWN = ("Streak", "Bent")
 """Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
+SELECTED = "class:Streak"
+"""What is selected in Grid."""
 CONDITIONS = ("class:Prolate", "predicted:Streak", "absent:Empty")
 """A queue for the pictures."""
 QUALITY = {
@@ -184,6 +187,7 @@ class _Tour:
             raise InputError(f"the training failed: {why}", file=training.folder)
         if outcome is not None and outcome.offered:  # what follows shows the run, good or bad
             training.use_offered()
+        training.keep_old()  # closes the note of the outcome, which would stand in every picture
         yield event("progress", what="training and reading shots", done=100, total=100)
         self.facts.append(f"Trained and read all shots in {time.monotonic() - begin:.0f} seconds.")
 
@@ -273,7 +277,9 @@ class _Tour:
 
     def _show_grid(self) -> None:
         self._flip_panes()
-        self.window.show_tab("Grid")
+        selection = self._shown("Grid", GridView).selection
+        assert selection is not None
+        selection.choose(SELECTED)
 
     def _show_queue(self) -> None:
         self.window.show_tab("Label")
@@ -290,19 +296,25 @@ class _Tour:
     def _show_heat(self) -> None:
         self.window.show_tab("Label")
         where = self.session.labels.taxonomy.index(SHOWN[0])
-        labelled = (self.session.labels.status & LABELLED) > 0
-        taxonomy = self.session.labels.taxonomy
-        present = taxonomy.unpack(self.session.labels.present)
-        has = np.flatnonzero(labelled & present[:, where] & ~taxonomy.violations(present).any(1))
-        if self.session.predictions.run is not None and len(has):
-            others = present[has].sum(1)
-            plain = has[others == others.min()]
-            surest = plain[np.argmax(self.session.predictions.run.probabilities[plain, where])]
-            self.session.cursor.show(int(surest))
+        self._go_to_surest(where, min)
         self.session.heat.show(where)
 
     def _show_shot(self) -> None:
+        self._go_to_surest(self.session.labels.taxonomy.index(SHOWN[1]), max)
         self._shown("Inspect", InspectView).show_shot_page()
+
+    def _go_to_surest(self, where: int, few_or_many: Callable[[list[int]], int]) -> None:
+        """Show, of the shots labelled with a class and the fewest or most others, that of which the
+        run is surest."""
+        labels, run = self.session.labels, self.session.predictions.run
+        labelled, present = (labels.status & LABELLED) > 0, labels.taxonomy.unpack(labels.present)
+        broken = labels.taxonomy.violations(present).any(1)
+        has = np.flatnonzero(labelled & present[:, where] & ~broken)
+        if run is not None and len(has):
+            classes = present[has].sum(1)
+            those = has[classes == few_or_many(classes.tolist())]
+            said = (run.probabilities[those] * present[those]).sum(1)
+            self.session.cursor.show(int(those[np.argmax(said)]))
 
     def _gallery(self, name: str) -> Callable[[], None]:
         def go() -> None:

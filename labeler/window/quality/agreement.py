@@ -119,7 +119,7 @@ class AgreementPage(Page):
         settled = len(found.rows) - len(self.open_rows)
         done = f", {settled:,} of them settled" if settled else ""
         self.said.setText(
-            f"Shots read by two or more: {found.shots:,}; on {len(found.rows):,} they differ"
+            f"Shots labelled by two or more: {found.shots:,}; on {len(found.rows):,} they differ"
             f"{done}. α of whole label sets: {share(found.whole)}."
         )
         self.settle.setText(f"Resolve {counted(len(self.open_rows), 'disagreement')}")
@@ -216,7 +216,7 @@ class AgreementPage(Page):
             return
         self.session.noted.emit(
             "info",
-            f"Consensus: {counted(found.unanimous, 'shot')} read alike, "
+            f"Consensus: {counted(found.unanimous, 'shot')} labelled alike, "
             f"{found.majority:,} by majority, "
             f"{found.by_hand:,} settled by hand; {found.open:,} stay open. "
             + ("Undo takes it back." if found.changed else "It was so before."),

@@ -6,6 +6,7 @@ labels have come since.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,23 +173,34 @@ class ForecastPage(Page):
             for f in self.in_order(self.fractions)
         ]
         self.shares.show_rows(rows if drawn else [])
-        self.about_shares.setText(
-            f"From {drawn:,} random checks{_among(self.fractions[0])}, with intervals of 95 %. "
-            f"{_together(self.fractions[0])}"
-            "Labels that you chose or that were asked for do not count: they would say nothing of "
-            "all shots."
-            if drawn
-            else "No estimate yet: no random check has been labelled. Ask with Q; a tenth of what "
-            "it asks are random checks, and only they tell how frequent a class is."
+        self.about_shares.setText(of_what(self.fractions))
+
+
+def of_what(fractions: Sequence[Mapping[str, Any]]) -> str:
+    """What the shares of the classes are of, and how sure they are."""
+    drawn = fractions[0]["shots"] if fractions else 0
+    if not drawn:
+        return (
+            "No estimate yet: no random check has been labelled. Ask with Q; a tenth of what it "
+            "asks are random checks, and only they tell how frequent a class is."
         )
+    among, together = _among(fractions[0]), _together(fractions[0])
+    if all(f["low"] == f["high"] for f in fractions):
+        known = f"All {drawn:,} shots{among} were checked: the shares are no estimates."
+        return f"{known} {together}".strip()
+    return (
+        f"From {drawn:,} random checks{among}, with intervals of 95 %. {together}"
+        "Labels that you chose or that were asked for do not count: they would say nothing of "
+        "all shots."
+    )
 
 
-def _among(of: dict[str, Any]) -> str:
+def _among(of: Mapping[str, Any]) -> str:
     """Of which files the checks are, where new ones are not covered yet."""
     return f" of {of['among']}" if of["among"] else ""
 
 
-def _together(of: dict[str, Any]) -> str:
+def _together(of: Mapping[str, Any]) -> str:
     """How many of the checks the model may have answered itself, '' where none."""
     many = of["together"]
     return f"On {many:,} of them a suggestion was accepted together with others. " if many else ""

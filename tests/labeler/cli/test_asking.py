@@ -120,7 +120,19 @@ def test_fractions_come_from_the_random_checks_alone(project, capsys):
     assert {c["shots"] for c in found} == {drawn}
     assert all(c["low"] <= c["high"] for c in found)
     assert main(["fractions", str(project)]) == 0
-    assert "checked at random" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "checked at random" in said
+    assert "all were checked" not in said
+
+
+def test_where_every_shot_was_checked_the_share_is_said_to_be_no_estimate(project, capsys):
+    with Project.open(project) as made:
+        rows = np.arange(60, SHOTS)
+        made.store.record(made.annotator, rows, 1, LABELLED, origin="key")
+    assert main(["fractions", str(project)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("all were checked") == 11
+    assert "…" not in said
 
 
 def test_with_any_seed_the_random_checks_are_those_that_count(project):

@@ -139,6 +139,9 @@ class SlowTraining:
         self.gone = min(self.gone + 1, self.looks)
         return self.gone / 100
 
+    def keep_old(self):
+        """There is no note of its outcome."""
+
 
 def slow_walk(training, monkeypatch):
     """The walk beside a training, on a machine where every look takes ten minutes."""

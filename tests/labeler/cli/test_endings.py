@@ -164,6 +164,31 @@ def test_an_option_about_files_is_refused_where_shots_and_classes_are_a_projects
     assert "is for files; a project says that itself" in capsys.readouterr().err
 
 
+def test_a_word_that_is_nothing_is_refused_as_subcommand_and_project(capsys):
+    assert main(["frobnicate"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("airylabel: frobnicate: is no subcommand and no project.")
+    assert "`airylabel --help` lists the subcommands" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        ("demo week --frob", "airylabel demo"),
+        ("bench labelling --frob", "airylabel bench labelling"),
+        ("--frob", "airylabel"),
+        ("--frob info week", "airylabel info"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_what_its_subcommand_takes(words, where, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    usage, *_, last = capsys.readouterr().err.splitlines()
+    assert usage.startswith(f"usage: {where} [-h]")
+    assert last == f"{where}: error: unrecognized arguments: --frob"
+
+
 @pytest.mark.parametrize(
     ("words", "work", "kept"),
     [

@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.runs.predictions import RunPredictions
 from model.networks.table import NETWORKS
 from model.runs import recipes
+from model.runs.folder import WEIGHTS
 from tests.helpers.commands import call
 from tests.helpers.copies import copy_of
 from tests.helpers.narrow import WHOLE
@@ -144,6 +145,7 @@ def test_a_file_is_trained_into_a_folder_and_reads_a_file_it_never_saw(tmp_path,
     [
         (["train", "nowhere.h5"], "nowhere.h5"),
         (["train", "{file}", "--recipe", "slow"], "slow"),
+        (["train", "{file}", "--network", "frob"], "no network called 'frob'. There are: resnet18"),
         (["train", "{file}", "--size", "10"], "10 pixels"),
         (["train", "{file}", "--epochs", "0"], "epochs"),
         (["train", "{file}", "--set", "speed=3"], "speed"),
@@ -160,6 +162,7 @@ def test_a_mistake_is_one_message_and_status_one(words, named, tmp_path, capsys)
     assert status == 1
     assert named in said.err
     assert "Traceback" not in said.err
+    assert "reducing" not in said.err
 
 
 def test_the_lists_are_complete(capsys, monkeypatch):
@@ -198,6 +201,41 @@ def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
     status, said = call(capsys, "train", project, "--recipe", recipe, "--resume", "--json")
     assert status == 0, said.err
     assert json.loads(said.out)["run"] == str(out)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (["progress"], False),
+        (["progress", "started", "step", "epoch"], False),
+        (["progress", "started", "step", "epoch", "step"], True),
+        (["progress", "started", "epoch", "step", "epoch", "progress"], False),
+    ],
+)
+def test_a_training_broken_off_tells_of_resume_once_an_epoch_is_kept(
+    told, kept, monkeypatch, capsys
+):
+    def broken_off(args):
+        yield from ({"event": kind, "epoch": 1, "epochs": 3, "loss": 0.5, "what": "reducing",
+                     "done": 0, "total": 1} for kind in told)  # fmt: skip
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labeler.cli.training._training", broken_off)
+    status, said = call(capsys, "train", "shots.h5")
+    assert status == 1
+    words = " What was done is kept: the same command with --resume goes on." if kept else ""
+    assert said.err.splitlines()[-1] == f"airylabel: interrupted.{words}"
+
+
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(project, capsys):
+    status, said = call(capsys, "predict", project, "--run", "nope")
+    assert (status, "has no run nope. Train one first." in said.err) == (1, True)
+    with Project.open(project) as opened:
+        (opened.new_run_folder() / WEIGHTS).touch()
+        opened.new_run_folder()  # its training goes on
+    for name in ("nope", "7"):
+        status, said = call(capsys, "predict", project, "--run", name)
+        assert (status, f"has no run {name}. There are: 1." in said.err) == (1, True)
 
 
 def test_a_benchmark_prints_its_table(capsys):

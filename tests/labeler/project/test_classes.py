@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,12 +20,13 @@ from labeler.project import backups, classes
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.window.dialogs.classes import ClassesDialog, ClassForm
+from labeler.window.dialogs.rule_form import KINDS
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import press_by_enter
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.colours import GREEN
-from model.taxonomy.taxonomy import Rule
+from model.taxonomy.taxonomy import TWO_SIDED, Kind, Rule
 from model.taxonomy.toml import loads, shipped
 from tests.helpers.window_parts import make_project, make_session, window_on
 
@@ -598,6 +600,11 @@ def test_lines_to_tick_are_as_high_as_the_style_sheet_wants_from_the_first_look_
     assert second.top() - first.top() >= form.fontMetrics().height() + 6
     session.close()
     qapp.setStyleSheet("")
+
+
+def test_the_form_has_every_kind_of_rule_with_one_or_two_lists_of_classes():
+    assert tuple(KINDS) == get_args(Kind)
+    assert {kind for kind, (_, _, right) in KINDS.items() if right} == set(TWO_SIDED)
 
 
 def test_a_rule_is_added_in_the_dialog_and_a_refused_one_keeps_the_form_open(qtbot, week):

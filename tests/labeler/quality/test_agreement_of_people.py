@@ -154,7 +154,7 @@ def test_the_command_line_tells_agreement_in_numbers(project, capsys):
     assert found["classes"]["Empty"]["alpha"] is None
     assert main(["agreement", str(project.folder), "--consensus"]) == 0
     said = capsys.readouterr().out
-    assert "10 shots read alike, 1 by majority" in said
+    assert "10 shots labelled alike, 1 by majority" in said
 
 
 # -- rules -------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def test_consensus_labels_are_made_by_a_click(window):
     said = []
     window.session.noted.connect(lambda level, text: said.append(text))
     page(window, "Agreement").consensus.click()
-    assert "6 shots read alike, 0 by majority" in said[-1]
+    assert "6 shots labelled alike, 0 by majority" in said[-1]
 
 
 def repeats_given(window, first, second):

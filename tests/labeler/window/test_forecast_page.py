@@ -6,7 +6,7 @@ import pytest
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.window.main_window import MainWindow
-from labeler.window.quality.forecast import ForecastPage
+from labeler.window.quality.forecast import ForecastPage, of_what
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.active import audit
@@ -69,6 +69,8 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     assert [row.name for row in page.shares.rows] == names
     assert "120 random checks" in page.about_shares.text()
     assert "On 3 of them a suggestion was accepted together" in page.about_shares.text()
+    closed = [f | {"low": f["share"], "high": f["share"]} for f in page.fractions]
+    assert of_what(closed).startswith("All 120 shots were checked: the shares are no")
     forecast_for = {c["name"]: c["then"]["value"] for c in page.found["classes"] if c["then"]}
     shown = {r.name: r.value for r in page.gains.rows if np.isfinite(r.value)}
     assert shown == pytest.approx(forecast_for)

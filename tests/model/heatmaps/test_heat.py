@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
+from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import detector, enlarge
+from model.heatmaps.gradcam import FORMS
+from model.inspection.heat import COMPUTED
 from tests.helpers.data import needed
+
+
+def test_every_form_of_heat_is_kept_by_grad_cam_or_computed_when_looked_at():
+    kept = [name for name, form in HEAT_FORMS.items() if form.stored]
+    assert kept == list(FORMS)
+    assert [name for name in HEAT_FORMS if name not in kept] == list(COMPUTED)
 
 
 def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():

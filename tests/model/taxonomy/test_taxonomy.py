@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
-from model.taxonomy.taxonomy import Class, Rule, Taxonomy
+from model.taxonomy.taxonomy import TWO_SIDED, Class, Kind, Rule, Taxonomy
 from model.taxonomy.toml import find, load, loads, shipped
 from tests.helpers.data import needed
 
@@ -28,8 +29,11 @@ def names(labels: np.ndarray) -> set[str]:
     return {HELIUM.names[i] for i in np.flatnonzero(labels)}
 
 
+KINDS = get_args(Kind)
+
+
 @st.composite
-def taxonomies(draw, kinds=("one_of", "never", "implies", "alone", "some")) -> Taxonomy:
+def taxonomies(draw, kinds=KINDS) -> Taxonomy:
     """Small random taxonomies, sensible or not; with few kinds `implies` leaves no choice."""
     n = draw(st.integers(2, 6))
     classes = [Class(chr(65 + i)) for i in range(n)]
@@ -38,7 +42,7 @@ def taxonomies(draw, kinds=("one_of", "never", "implies", "alone", "some")) -> T
     for _ in range(draw(st.integers(0, 5))):
         kind = draw(st.sampled_from(kinds))
         severity = draw(st.sampled_from(["hard", "soft"]))
-        right = tuple(draw(some)) if kind in ("never", "implies") else ()
+        right = tuple(draw(some)) if kind in TWO_SIDED else ()
         if kind == "implies" and "some" not in kinds:
             right = right[:1]
         rules.append(Rule(kind, severity, tuple(draw(some)), right, "text"))
