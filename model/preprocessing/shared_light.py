@@ -22,9 +22,10 @@ Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 FEWEST_SHOTS = 30
 """Of a sample that tells."""
-QUANTILES = 0.05, 0.206, 0.5
-"""Over shots: as far from each other in deviations of a normal distribution."""
-DRAWS, SURE, LIKELY = 100, 0.1, 0.25
+WIDE, DIM = (0.05, 0.206, 0.5), (0.02, 0.1, 0.303)
+"""Quantiles over shots, as far from each other in deviations of a normal distribution: those that
+tell whether there is shared light, and, nearer to it, how much."""
+DRAWS, SURE, LIKELY = 100, 0.1, 0.5
 """Of shots with replacement; the share of them that may find less light where it is told whether
 there is some, and where it is told how much."""
 BESIDE = 5
@@ -55,34 +56,49 @@ def shared_light(
     alive[alive] = (np.ptp(blocks[:, alive], 0) > 0) & (np.median(blocks[:, alive], 0) < full)
     if not alive.any():
         return None
+    nearest = _nearest(alive)
     seen = np.sort(blocks[:, alive], 0)
-    n = len(seen)
-    at = [round(q * (n - 1)) for q in QUANTILES]
-    low, middle, median = seen[at]
+    low, middle, median = seen[_ranks(WIDE, len(seen))]
     dark = median <= np.median(median)
     noise = float(np.median((middle - low)[dark]))
-    typical = _median_beside(_threshold(low, middle, median), alive)
+
+    def beside(values: Doubles) -> Doubles:
+        placed = np.zeros(alive.shape)
+        placed[alive] = values
+        return _median_beside(placed[nearest])
+
+    typical = beside(_threshold(low, middle, median))
     without = float(np.quantile(typical[alive][dark], FAINTEST))
 
-    def stands_out(light: Doubles) -> bool:
-        level = float(seen.mean() - without - light[alive].mean())
-        return bool((light[alive] > max(MUCH * level, CLEAR * noise)).mean() >= PART)
+    def stands_out(least: Doubles) -> bool:
+        light = np.maximum(least[alive] - without, 0)
+        level = float(seen.mean() - without - light.mean())
+        return bool((light > max(MUCH * level, CLEAR * noise)).mean() >= PART)
 
-    if not stands_out(np.maximum(typical - without, 0)):
+    if not (stands_out(typical) and stands_out(beside(_least(seen, WIDE, SURE)))):
         return None
-    draws = np.sort(np.random.default_rng(0).integers(0, n, (DRAWS, n)), 1)[:, at]
-    each = np.stack([_threshold(*seen[draw]) for draw in draws])
-    surely, likely = (
-        np.maximum(_median_beside(found, alive) - without, 0)
-        for found in np.quantile(each, (SURE, LIKELY), axis=0)
-    )
-    return _spread(likely, shape) if stands_out(surely) else None
+    smooth = np.sort([_median_beside(shot[nearest])[alive] for shot in blocks], 0)
+    found = _least(smooth, DIM, LIKELY)
+    without = float(np.quantile(found[dark], FAINTEST))
+    return _spread(np.maximum(beside(found) - without, 0), shape)
 
 
 def blocks_of(counts: npt.NDArray[Any], mask: Flags | None) -> Floats:
     """Means of the good pixels of a shot (y, x) in blocks; mask: True = good."""
     good = np.isfinite(counts) if mask is None else mask & np.isfinite(counts)
     return block_means(np.where(good, counts, 0).astype(np.float32), good).astype(np.float32)
+
+
+def _ranks(quantiles: tuple[float, ...], n: int) -> list[int]:
+    return [round(q * (n - 1)) for q in quantiles]
+
+
+def _least(seen: Doubles, quantiles: tuple[float, ...], share: float) -> Doubles:
+    """(P,) thresholds of which this share of draws of shots finds less; `seen` (N, P) in order."""
+    n = len(seen)
+    drawn = np.sort(np.random.default_rng(0).integers(0, n, (DRAWS, n)), 1)
+    each = [_threshold(*seen[draw]) for draw in drawn[:, _ranks(quantiles, n)]]
+    return np.asarray(np.quantile(each, share, axis=0))
 
 
 def _threshold(low: Doubles, middle: Doubles, high: Doubles) -> Doubles:
@@ -93,15 +109,19 @@ def _threshold(low: Doubles, middle: Doubles, high: Doubles) -> Doubles:
     return np.asarray(np.clip(found, 2 * low - middle, low))
 
 
-def _median_beside(values: Doubles, alive: Flags) -> Doubles:
-    """(y, x) medians around each place of values of those that are alive, in their order; where
-    none is, of the nearest."""
+def _nearest(alive: Flags) -> tuple[npt.NDArray[np.int32], ...]:
+    """Where the nearest place that is alive lies, for each (y, x)."""
     from scipy import ndimage
 
-    placed = np.zeros(alive.shape)
-    placed[alive] = values
-    nearest = ndimage.distance_transform_edt(~alive, return_distances=False, return_indices=True)
-    return np.asarray(ndimage.median_filter(placed[tuple(nearest)], BESIDE, mode="nearest"))
+    found = ndimage.distance_transform_edt(~alive, return_distances=False, return_indices=True)
+    return tuple(found)
+
+
+def _median_beside(values: Doubles) -> Doubles:
+    """(y, x) medians around each place."""
+    from scipy import ndimage
+
+    return np.asarray(ndimage.median_filter(values, BESIDE, mode="nearest"))
 
 
 def _spread(light: Doubles, shape: tuple[int, ...]) -> Floats:
