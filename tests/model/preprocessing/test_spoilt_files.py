@@ -1,4 +1,4 @@
-"""Whoever feeds a network leaves out the hot pixels of a file, estimates its full ones and subtracts
+"""Whoever feeds a network leaves out hot pixels of a file, estimates its full ones and subtracts
 light that its shots share: there is one input for each shot."""
 
 from __future__ import annotations
