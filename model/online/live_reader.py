@@ -43,6 +43,7 @@ from model.preprocessing.file_pixels import (
 )
 from model.preprocessing.network_input import Floats
 from model.preprocessing.preparation import Preparation
+from model.preprocessing.shared_light import WORDS as SHARED_LIGHT
 from model.runs import checkpoint
 from model.runs.prior import expected_of
 from model.shots.counts.check import (
@@ -278,8 +279,9 @@ class LiveReader:
         if self.first.shots < min(SAMPLE, 2 * self.looked_at):
             return False
         self.looked_at = self.first.shots
-        if self.about.preprocessing.scale is not None:
-            before, self.pixels = self.pixels, self.first.pixels()
+        steps = self.about.preprocessing
+        if steps.scale is not None:
+            before, self.pixels = self.pixels, self.first.pixels(light=steps.asks_for_light)
             if self.pixels.words != before.words:  # the sample was seen with other pixels
                 self.sample = EvenSample(SAMPLE)
         return True
@@ -290,6 +292,7 @@ class LiveReader:
             return
         looks = looks_of(self.sample.items)
         doubts = doubts_of(self.glances, [(low, dark) for low, _, dark in looks] or None)
+        doubts += [SHARED_LIGHT] * (self.pixels.light is not None)
         scaled = self.about.preprocessing.scale is not None
         known = any(self.geometry_of(hit).centre is not None for hit in hits)
         if scaled and not known and self.first.shots >= FEWEST_SHOTS:

@@ -39,7 +39,7 @@ may be about another point."""
 def beam_far_off(seen: Reference) -> Point | None:
     """The (y, x) of the beam, by the mean of shots, where that shows it far off the middle."""
     alive = seen.good_pixels & (seen.deviation > 0)
-    values, block = _blocks(seen.mean, alive)
+    values, block = block_means(seen.mean, alive), block_side(seen.mean.shape)
     middle = centre_of(values.shape, None)
     weight, logs = logs_of(values, None)
     if weight.mean() < COMMON:
@@ -71,10 +71,15 @@ def where_it_is(seen: Reference, matters: Callable[[Point], bool]) -> str:
     )
 
 
-def _blocks(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> tuple[Doubles, int]:
-    """Averages (y, x) over blocks, NaN where none of their pixels is good, and a block's side."""
-    block = math.ceil(math.sqrt(values.size) / BLOCKS)
-    block = max(1, min(block, min(values.shape) // FEWEST_BLOCKS))
+def block_side(shape: tuple[int, ...]) -> int:
+    """Pixels of a block's side, in shots (y, x) of this shape."""
+    block = math.ceil(math.sqrt(math.prod(shape)) / BLOCKS)
+    return max(1, min(block, min(shape) // FEWEST_BLOCKS))
+
+
+def block_means(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> Doubles:
+    """Averages (y, x) over blocks, NaN where none of their pixels is good."""
+    block = block_side(values.shape)
     height, width = (n // block for n in values.shape)
 
     def sums(part: npt.NDArray[np.float32]) -> Doubles:
@@ -82,7 +87,7 @@ def _blocks(values: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> tup
         return np.asarray(kept.reshape(height, block, width, block).sum((1, 3)))
 
     share, total = sums(good.astype(np.float32)), sums(np.where(good, values, np.float32(0)))
-    return np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0), block
+    return np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0)
 
 
 def _sharp(logs: Doubles, weight: npt.NDArray[np.bool_]) -> Doubles:

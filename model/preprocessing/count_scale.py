@@ -20,6 +20,7 @@ import numpy.typing as npt
 from model.preprocessing.beam_place import where_it_is
 from model.preprocessing.file_pixels import FEWEST_SHOTS, NO_PIXELS, FilePixels, PixelSample
 from model.preprocessing.preparation import PixelStatistics, reference_of
+from model.preprocessing.shared_light import WORDS as SHARED_LIGHT
 from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ def scale_of(looks: Sequence[Look]) -> CountScale:
     return CountScale(float(np.median(pedestal)), float(np.median(lit[lit >= np.sqrt(low * high)])))
 
 
-def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
-    """The scale of each source of a table, told from at most SAMPLE of its shots, always the same.
+def scales_of(table: ShotTable, reduce: Reduce, light: bool = True) -> tuple[FileScale, ...]:
+    """The scale of each source of a table, told from at most SAMPLE of its shots, always the same;
+    `light`: whether light that they share is asked for.
 
     Sources of few shots, as where each shot has a file of its own, are judged together with all
     such sources of the same shape. Shots that cannot be read tell nothing.
@@ -118,7 +120,7 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
     for numbers in judged_together(table):
         rows = np.flatnonzero(np.isin(table.source_of, numbers))
         sample = np.random.default_rng(0).permutation(rows)[:SAMPLE]
-        found, beam = _scale_in(table, sample, reduce)
+        found, beam = _scale_in(table, sample, reduce, light)
         for number in numbers:
             given = table.sources[number].geometry.centre is not None
             doubts = (*found.doubts, *[beam] * bool(beam and not given))
@@ -144,9 +146,10 @@ def doubts_in_words(table: ShotTable, scales: Sequence[FileScale | None]) -> lis
     return in_words((info.name, (info if scale is None else scale).doubts) for info, scale in files)
 
 
-def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
-    """The scale at which a network is trained on these shots: that of the sources on average."""
-    found = scales_of(table, reduce)
+def common_scale(table: ShotTable, reduce: Reduce, light: bool = True) -> CountScale:
+    """The scale at which a network is trained on these shots: that of the sources on average;
+    `light` as in `scales_of`."""
+    found = scales_of(table, reduce, light)
     count = np.bincount(table.source_of, minlength=len(found)).astype(float)
     lit = np.array([scale.level > 0 for scale in found])
     pedestal = float(np.average([scale.pedestal for scale in found], weights=count))
@@ -157,7 +160,7 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 
 def _scale_in(
-    table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce
+    table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce, light: bool
 ) -> tuple[FileScale, str]:
     """The scale that these rows tell, and what to say of the beam of files that give none."""
     shown, glances = PixelSample(), []
@@ -169,12 +172,13 @@ def _scale_in(
         shown.add(counts, mask)
         glances.append(glance_at(counts, mask))
     seen = shown.statistics.reference() if shown.shots >= FEWEST_SHOTS else None
-    pixels = shown.pixels(seen)
+    pixels = shown.pixels(seen, light)
     looks = looks_of(
         [reduce(counts, mask, table.geometry(row), pixels) for row, counts, mask in kept or read()]
     )
     scale = scale_of(looks)
     doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
+    doubts += [SHARED_LIGHT] * (pixels.light is not None)
     asked = [row for row in rows if table.geometry(row).centre is None]
 
     def matters(beam: tuple[float, float]) -> bool:

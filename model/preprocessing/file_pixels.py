@@ -1,8 +1,9 @@
-"""Pixels of a file that its shots show to be spoilt: hot, dead, or full where the light is bright.
+"""What the shots of a file show of its pixels: hot, dead or full ones, and light that all share.
 
-Hot and dead ones are left out. A full one counts no further, and what it missed is estimated: from
-the edge of the full part inwards, light grows with the fourth power of the distance to the beam, as
-the envelope of what a droplet scatters does (Porod's law), until a third of the way to the beam.
+Hot and dead ones are left out, and shared light is subtracted. A full one counts no further, and
+what it missed is estimated: from the edge of the full part inwards, light grows with the fourth
+power of the distance to the beam, as the envelope of what a droplet scatters does (Porod's law),
+until a third of the way to the beam.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.preprocessing.preparation import PixelStatistics, Reference
+from model.preprocessing.shared_light import blocks_of, shared_light
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -40,13 +42,15 @@ CORE = 1 / 3
 @dataclass(frozen=True)
 class FilePixels:
     """bad (y, x) True: hot or dead; None: none, or too few shots to tell. Pixels of `full` counts
-    or more are full; `dark`: counts of a pixel without light. All of it holds of shots of `shape`
+    or more are full; `dark`: counts of a pixel without light. `light` (y, x): counts of light that
+    all shots share; None: none, or too few shots to tell. All of it holds of shots of `shape`
     (y, x) alone; None: of any."""
 
     bad: Flags | None = None
     full: float = math.inf
     dark: float = 0.0
     shape: tuple[int, ...] | None = None
+    light: Floats | None = None
 
     @property
     def are_full(self) -> bool:
@@ -57,13 +61,21 @@ class FilePixels:
     def words(self) -> list[Any]:
         """What tells them from others, for names of what was made with them."""
         bad = None if self.bad is None else _digest(self.bad)
-        return [bad, self.full, self.dark] if self.are_full else [bad]
+        full = [self.full, self.dark] if self.are_full else []
+        light = [] if self.light is None else ["light", _digest(self.light)]
+        return [bad, *full, *light]
 
     def good(self, mask: Flags | None, shape: tuple[int, ...]) -> Flags | None:
         """A mask (y, x), True = good, without the bad pixels."""
         if self.bad is None or self.bad.shape != shape:
             return mask
         return ~self.bad if mask is None else mask & ~self.bad
+
+    def without_light(self, counts: Floats) -> Floats:
+        """Counts (y, x) less the light that all shots share."""
+        if self.light is None or self.light.shape != counts.shape:
+            return counts
+        return counts - self.light
 
     def estimated(self, counts: Floats, mask: Flags | None, beam: tuple[float, float]) -> Floats:
         """Counts (y, x) with an estimate where pixels are full and good, as far as others are seen
@@ -146,29 +158,34 @@ class PixelSample:
 
     statistics: PixelStatistics = field(default_factory=PixelStatistics)
     tops: list[Top] = field(default_factory=list)
+    blocks: list[Floats] = field(default_factory=list)
 
     def add(self, counts: npt.NDArray[Any], mask: Flags | None) -> None:
         """One more shot (y, x); mask: True = good. Another shape begins anew."""
         self.statistics.add(counts if mask is None else np.where(mask, counts, 0))
         if self.shots == 1:
             self.tops.clear()
+            self.blocks.clear()
         top = top_of(counts, mask)
         if top is not None:
             self.tops.append(top)
+        self.blocks.append(blocks_of(counts, mask))
 
     @property
     def shots(self) -> int:
         """How many there are."""
         return self.statistics.shots
 
-    def pixels(self, seen: Reference | None = None) -> FilePixels:
+    def pixels(self, seen: Reference | None = None, light: bool = True) -> FilePixels:
         """What they show; nothing where they are too few to tell. `seen`: their statistics, where
-        they are there already."""
+        they are there already; `light`: whether light that they share is asked for."""
         if self.shots < FEWEST_SHOTS:
             return NO_PIXELS
         bad = (seen or self.statistics.reference()).bad_pixels
-        return FilePixels(bad if bad.any() else None, *full_from(self.tops), bad.shape)
+        full, dark = full_from(self.tops)
+        shared = shared_light(self.blocks, bad.shape, full) if light else None
+        return FilePixels(bad if bad.any() else None, full, dark, bad.shape, shared)
 
 
-def _digest(flags: Flags) -> str:
-    return hashlib.blake2b(flags.tobytes(), digest_size=8).hexdigest()
+def _digest(values: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()

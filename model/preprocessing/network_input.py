@@ -86,11 +86,13 @@ class Preprocessing:
         if self.input != "pattern":
             return self
         unscaled = replace(self, scale=CountScale(0.0, 0.0))
-        return replace(self, scale=scale or common_scale(table, unscaled.seen))
+        return replace(self, scale=scale or common_scale(table, unscaled.seen, self.asks_for_light))
 
     def scales_of(self, table: ShotTable) -> tuple[FileScale | None, ...]:
         """The scale of each source of a table, for `brought`; None each where counts stay."""
-        return (None,) * len(table.sources) if self.scale is None else scales_of(table, self.seen)
+        if self.scale is None:
+            return (None,) * len(table.sources)
+        return scales_of(table, self.seen, self.asks_for_light)
 
     def seen(
         self,
@@ -139,6 +141,8 @@ class Preprocessing:
         if self.scale is not None:
             mask = pixels.good(mask, values.shape)
             values = pixels.estimated(values, mask, centre_of(values.shape, beam))
+            if self.asks_for_light:
+                values = pixels.without_light(values)
         if self.preparation.any:
             made = self.preparation.apply(values, mask, geometry)
             return made.in_the_middle() if self.preparation.centre else made
@@ -285,6 +289,12 @@ class Preprocessing:
         each = (json.dumps(self.decided_by(s.shape, s.geometry, p)).encode() for s, p in pairs)
         digests = (hashlib.blake2b(decided, digest_size=8).digest() for decided in each)
         return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
+
+    @property
+    def asks_for_light(self) -> bool:
+        """Whether light that all shots of a file share is subtracted: not where the preparation
+        takes out stray light itself."""
+        return self.preparation.stray_light == "none"
 
     @property
     def _uses_beam(self) -> bool:

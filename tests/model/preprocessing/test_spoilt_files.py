@@ -1,5 +1,5 @@
-"""Whoever feeds a network leaves out the hot pixels of a file, and estimates its full ones: there
-is one input for each shot."""
+"""Whoever feeds a network leaves out hot pixels of a file, estimates its full ones and subtracts
+light that its shots share: there is one input for each shot."""
 
 from __future__ import annotations
 
@@ -64,14 +64,17 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "run", preprocessing=SCALED)
 
 
-@pytest.fixture(scope="module", params=["hot", "full"])
+@pytest.fixture(scope="module", params=["hot", "full", "lit"])
 def table(tmp_path_factory, request):
-    """Of a file with hot pixels that no mask tells of, or of a detector full at 60 counts."""
+    """Of a file with hot pixels that no mask tells of, or of a detector full at 60 counts, or
+    with light that all shots share."""
     images, labels = make_shots(SAMPLE, size=80)
     if request.param == "hot":
         images[:, 6::12, 6::12] = 4000
-    else:
+    elif request.param == "full":
         images = np.minimum(images, 60)
+    else:
+        images[:, 20:60, 10:30] += 400
     return table_of_file(write_file(tmp_path_factory.mktemp("files") / "a.h5", images, labels))
 
 
@@ -118,7 +121,10 @@ def compare(fed, table, run, rows=None):
     steps = checkpoint.describe(run).preprocessing
     (scale,) = steps.scales_of(table)
     told = scale.pixels
-    assert told.full < 60 if told.bad is None else told.bad[6::12, 6::12].all()
+    if told.light is not None:
+        assert told.light[40, 20] > 300
+    else:
+        assert told.full < 60 if told.bad is None else told.bad[6::12, 6::12].all()
     each = list(table.iter_shots(rows))
     wanted, spoilt = (
         np.array([steps.apply(counts, mask, None, seen) for _, counts, mask in each])
