@@ -117,9 +117,12 @@ class HeatServer:
     def __init__(self, source: HeatSource) -> None:
         from model.inspection.heat import Explainer
         from model.inspection.perturbed_shots import Reader
+        from model.prediction.before_labels import seen_by
 
         self.source = source
         self.reader = Reader(source.run, few=True)
+        if (seen := seen_by(source.run)) is not None:  # else nothing is shown beside the heat
+            self.reader.adapt(source.table, source.taxonomy, seen)
         self.explainer = Explainer(self.reader)
         self._places = source.taxonomy.places_among(self.reader.about.taxonomy)
         """(C,) which class of the network each class is; -1 for one that it never learnt."""
