@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box
+from model.heatmaps.nothing_to_see import nothing_found
 from model.processes import Worker, give_way
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
@@ -146,11 +146,10 @@ class HeatServer:
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
-            peak = float(found.values[theirs].max())
-            none = "" if peak > 0 else HEAT_FORMS[request.form].none
-            says[ours] = nothing[theirs] or none
+            heat = found.values[theirs]
+            says[ours] = nothing[theirs] or nothing_found(heat, request.form)
             if not says[ours]:
-                cells[ours] = found.values[theirs] / peak
+                cells[ours] = heat / heat.max()
         field, box = self.reader.placed(read.seen[0], found.box)
         return HeatAnswer(request, tuple(says), cells, field, box, bool(read.assumed[0]))
 

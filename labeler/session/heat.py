@@ -23,7 +23,7 @@ from labeler.session.predictions import CurrentPredictions
 from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.heatmaps.geometry import detector, enlarge, is_even
-from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
+from model.heatmaps.nothing_to_see import UNREAD, nothing_found, nothing_to_see
 from model.heatmaps.truth_table import NO_MORE_SHORT, TESTED, TruthTable, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
@@ -328,8 +328,7 @@ class Heat(SessionPart):
                 return run.trouble
             if asked.against is not None:
                 return "This run can only explain one class at a time."
-            found = np.nan_to_num(run.cells(asked.row, asked.kind, form)).max() > 0
-            return "" if found else HEAT_FORMS[form].none
+            return nothing_found(run.cells(asked.row, asked.kind, form), form)
         request = self._request(asked)
         answer = self._known.get(request)
         if answer is None:

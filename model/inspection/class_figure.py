@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST, HEAT_FORMS
-from model.heatmaps.nothing_to_see import no_place
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable
+from model.heatmaps.nothing_to_see import no_place, nothing_found
+from model.heatmaps.truth_table import TruthTable
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
@@ -109,8 +109,8 @@ def draw(
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
         words = "" if no_place(name, *taxonomies) else HEAT_FORMS[form].short
-        if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
-            words += f"\n{fill(f'heat shows {NO_MORE_SHORT}', TITLE_WIDTH)}"
+        if (only := truth.short(name, form)) and any(shot.heat is not None for shot in shots):
+            words += f"\n{fill(only, TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
@@ -170,10 +170,12 @@ def _shot(
     ((_, counts, mask),) = table.iter_shots([row])
     target = explainer.targets([reader.names[kind]])
     why = explainer.nothing_to_see(read, place, table.taxonomy)[kind]
-    heat, instead = None, ""
+    heat, instead, none = None, "", ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]
-        if cells.values.any():
+        nothing = nothing_found(cells.values[0], form)
+        none = none or nothing
+        if not nothing:
             heat = reader.on_pattern(cells.values[0], counts.shape, read.seen[place], cells.box)
             instead = "" if form == forms[0] else HEAT_FORMS[form].short
             break
@@ -188,7 +190,7 @@ def _shot(
         word = "false alarm" if likely else "absent"
     lines = [f"#{row + 1} · p {number}", word, instead]
     if heat is None:
-        whole = why or HEAT_FORMS[forms[0]].none
+        whole = why or none
         reason, *_ = re.split(r": | \(", whole)  # what is; p stands above, what follows is clear
         lines += wrap(f"no heat: {reason[0].lower()}{reason[1:]}", TITLE_WIDTH)
     return ShownShot(counts, heat, mask, "\n".join(filter(None, lines)))
