@@ -163,6 +163,12 @@ class Heat(SessionPart):
             del self._known[request]
 
     @property
+    def failure(self) -> str:
+        """Why heat that was asked for could not be computed, in a sentence; '' where it could."""
+        failed = (answer.says[0] for answer in self._known.values() if answer.cells is None)
+        return next(failed, "")
+
+    @property
     def reads_maps(self) -> bool:
         """Whether the run in use reads correlation maps, not patterns."""
         run = self.predictions.run

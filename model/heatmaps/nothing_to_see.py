@@ -43,7 +43,7 @@ def nothing_to_see(
 
 
 def nothing_found(cells: npt.ArrayLike, form: str) -> str:
-    """Why heat (h, w) of a class in a form, once computed, shows no place, in a sentence; else ''."""
+    """Why computed heat (h, w) of a class in a form shows no place, in a sentence; else ''."""
     heat = np.maximum(np.nan_to_num(np.asarray(cells, np.float32)), 0)
     hottest = float(heat.max(initial=0))
     if not hottest:
