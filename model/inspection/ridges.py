@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.events import Stop, never
 from model.heatmaps.forms import HEAT_FORMS
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader
@@ -57,13 +56,13 @@ def near_axis(shape: tuple[int, ...], centre: tuple[float, float], axis: float) 
     return np.asarray(np.abs((angle - axis + 90) % 180 - 90) <= NEAR)
 
 
-def measure(table: ShotTable, run: Path, seed: int = 0, stop: Stop = never) -> dict[str, Any]:
+def measure(table: ShotTable, run: Path, seed: int = 0) -> dict[str, Any]:
     """Score every form of heat of a run, and what knows no network, on the shots of a table that
     are labelled Streak or Bent and of which the run says p > LEAST.
 
     classes: name -> `shots`, and `scores`: form or control -> `mean`, `low`, `high` (95 %) of the
     share of heat within NEAR degrees of the axis over that of the area; table: the same as
-    Markdown. Raises InputError where there are no such shots, and where it was stopped.
+    Markdown. Raises InputError where there are no such shots.
     """
     reader = Reader(run)
     reader.adapt(table, table.taxonomy)
@@ -79,8 +78,6 @@ def measure(table: ShotTable, run: Path, seed: int = 0, stop: Stop = never) -> d
         read, target = reader.read(table, rows), explainer.targets([reader.names[kind]])
         scores: dict[str, list[float]] = {}
         for shot in map(int, np.flatnonzero(read.probabilities[:, kind] > LEAST)):
-            if stop():
-                raise InputError("stopped; nothing was kept")
             good, nowhere = read.good[shot], np.zeros_like(read.good[shot])
             centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
             light = controls(read, shot, nowhere)
@@ -95,7 +92,7 @@ def measure(table: ShotTable, run: Path, seed: int = 0, stop: Stop = never) -> d
         if scores:
             found[name] = _summary(scores, seed)
     if not found:
-        what = f"the network takes no shot that is labelled {' or '.join(RIDGES)} for it"
+        what = "the network takes no shot that is labelled Streak or Bent for it"
         raise InputError(what, mend="Name a file with labels of these classes.")
     return {"classes": found, "table": _as_markdown(found)}
 

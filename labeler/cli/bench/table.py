@@ -420,7 +420,7 @@ def _ridges(args: argparse.Namespace) -> int:
     from model.inspection.ridges import measure
     from model.shots.table import table_of_file
 
-    found = measure(table_of_file(args.file), args.folder, args.seed, listen())
+    found = measure(table_of_file(args.file), args.folder, args.seed)
     if args.json:
         print_json(found)
     else:
