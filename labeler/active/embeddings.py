@@ -17,7 +17,9 @@ from labeler.active.messages import EmbeddingSource
 from labeler.project.folder import CACHE
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
+from model.prediction.before_labels import Halves, seen_by
 from model.prediction.embedding_file import Part
+from model.runs.folder import EXPECTED
 from model.runs.prediction_file import open_predictions
 from model.runs.recipes import shipped_network
 
@@ -71,13 +73,18 @@ def parts_of(project: Project, table: ShotTable) -> list[Part]:
     return embedding_parts.parts_of(table, shipped_network(), cache, preparation=steps)
 
 
-def of_shipped(run: Path, project: Project) -> npt.NDArray[np.float16] | None:
-    """(N, D) of a project's shots, NaN where one has none, if the run is the shipped network and
-    has read any of them."""
-    if run.resolve() != shipped_network().resolve():
+def of_shipped(run: Path, project: Project, *, whole: bool = False) -> Halves | None:
+    """(n, D) of a project's shots, NaN where one has none, if the run is the shipped network, or a
+    copy of it, and has read any of them, or as `whole` all of them."""
+    if not (run / EXPECTED).is_file():
         return None
+    if (found := seen_by(run)) is not None or run.resolve() != shipped_network().resolve():
+        return found
     table = project.shot_table()
-    return embedding_parts.read(parts_of(project, table), len(table))
+    parts = parts_of(project, table)
+    if whole and share_there(tuple(parts)) < 1:
+        return None
+    return embedding_parts.read(parts, len(table))
 
 
 def share_there(parts: tuple[Part, ...]) -> float:

@@ -18,7 +18,14 @@ from labeler.cli.output import (
     print_json,
     seed,
 )
-from labeler.cli.targets import SHIPPED, is_project, run_folder, run_for, table_of_project
+from labeler.cli.targets import (
+    SHIPPED,
+    is_project,
+    run_folder,
+    run_for,
+    seen_by,
+    table_of_project,
+)
 from labeler.jobs.child import listen
 from labeler.project.folder import has_database
 from model.errors import InputError, counted
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from model.active.prior import Prior
+    from model.prediction.before_labels import Halves
     from model.preprocessing.preparation import Preparation
     from model.shots.table import ShotTable
     from model.taxonomy.taxonomy import Taxonomy
@@ -167,7 +175,7 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     listen()
     if args.out.exists() and not args.force:
         raise InputError("is already there", file=args.out, mend="Use --force to replace it.")
-    run, table, preparation = _run_and_table(args.target, args.file)
+    run, table, preparation, seen = _run_and_table(args.target, args.file)
     rows = _rows(args.shots) if args.shots else None
     request = FigureRequest(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
@@ -176,8 +184,8 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     truth = table_of(run, shipped_network(), table.taxonomy)
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
-        table, run, args.out, request, preparation=preparation, rows=rows, render=render,
-        truth=truth, colormap=args.colormap, dpi=args.dpi,
+        table, run, args.out, request, preparation=preparation, seen=seen, rows=rows,
+        render=render, truth=truth, colormap=args.colormap, dpi=args.dpi,
     )  # fmt: skip
     yield event("finished", metrics={}, out=str(args.out), shown=shown)
 
@@ -218,8 +226,8 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
         not args.no_occlusion,
     )  # fmt: skip
     run, preparation = run_for(args.file, args.run_folder)
-    truth = table_of(run, shipped_network(), table.taxonomy)
-    yield from measure(table, run, study, args.out, stop, preparation, truth)
+    truth, seen = table_of(run, shipped_network(), table.taxonomy), seen_by(run, args.file)
+    yield from measure(table, run, study, args.out, stop, preparation, truth, seen)
 
 
 def _form(word: str) -> str:
@@ -305,7 +313,8 @@ def _covering(args: argparse.Namespace) -> Iterator[Event]:
     table = _table(args.file)
     yield event("progress", what="covering", done=0, total=1)
     run, preparation = run_for(args.file, args.run_folder)
-    found = of_shot(table, run, args.shot - 1, args.kind, preparation)
+    seen = seen_by(run, args.file)
+    found = of_shot(table, run, args.shot - 1, args.kind, preparation, seen)
     yield event("finished", metrics={}, shot=args.shot, of=args.kind, cells=found.tolist())
 
 
@@ -487,18 +496,20 @@ def _current_run(target: Path) -> Path | None:
         return None if number is None else Path(project.run_folder(number))
 
 
-def _run_and_table(target: Path, file: Path | None) -> tuple[Path, ShotTable, Preparation | None]:
+def _run_and_table(
+    target: Path, file: Path | None
+) -> tuple[Path, ShotTable, Preparation | None, Halves | None]:
     """A project stands for its current run, a run in a project for that project's shots; and what
-    is done to them first, see `run_for`."""
+    is done to them first, see `run_for`, and `seen_by`."""
     if not (target / DESCRIPTION).is_file():
         current = _current_run(target)
         if current is None:
             mend = "Train a network first, or name a run."
             raise InputError("has no network in use", file=target, mend=mend)
-        return current, _table(target), None
+        return current, _table(target), None, seen_by(current, target)
     home = target.resolve().parent.parent
     if file is None and not has_database(home):
         mend = "Say which shots to show: --file FILE."
         raise InputError("is a run of no project", file=target, mend=mend)
     shots = file or home
-    return target, _table(shots), run_for(shots, target)[1]
+    return target, _table(shots), run_for(shots, target)[1], seen_by(target, shots)

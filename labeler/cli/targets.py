@@ -11,6 +11,7 @@ from labeler.project.folder import STORES, is_project_folder
 from model.errors import InputError
 
 if TYPE_CHECKING:
+    from model.prediction.before_labels import Halves
     from model.preprocessing.preparation import Preparation
     from model.shots.table import ShotTable
     from model.taxonomy.taxonomy import Taxonomy
@@ -130,3 +131,15 @@ def run_for(target: Path, run: Path) -> tuple[Path, Preparation | None]:
     with Project.open(target) as project:
         run = project.run_given(run)
         return run, preparation_for(project, run)
+
+
+def seen_by(run: Path, target: Path) -> Halves | None:
+    """To what a run that is the shipped network is adapted in a project, see `Reader.adapt`; None
+    where that is not known yet, and for a file."""
+    if not is_project(target):
+        return None
+    from labeler.active.embeddings import of_shipped
+    from labeler.project.project import Project
+
+    with Project.open(target) as project:
+        return of_shipped(run, project, whole=True)

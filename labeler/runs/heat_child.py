@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box
+from model.heatmaps.nothing_to_see import nothing_found
 from model.processes import Worker, give_way
 from model.shots.table import ShotTable
 from model.taxonomy.same_classes import places_among
@@ -118,9 +118,12 @@ class HeatServer:
     def __init__(self, source: HeatSource) -> None:
         from model.inspection.heat import Explainer
         from model.inspection.perturbed_shots import Reader
+        from model.prediction.before_labels import seen_by
 
         self.source = source
         self.reader = Reader(source.run, few=True)
+        if (seen := seen_by(source.run)) is not None:  # else nothing is shown beside the heat
+            self.reader.adapt(source.table, source.taxonomy, seen)
         self.explainer = Explainer(self.reader)
         self._places = places_among(source.taxonomy, self.reader.about.taxonomy)
         """(C,) which class of the network each class is; -1 for one that it never learnt."""
@@ -144,11 +147,10 @@ class HeatServer:
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
-            peak = float(found.values[theirs].max())
-            none = "" if peak > 0 else HEAT_FORMS[request.form].none
-            says[ours] = nothing[theirs] or none
+            heat = found.values[theirs]
+            says[ours] = nothing[theirs] or nothing_found(heat, request.form)
             if not says[ours]:
-                cells[ours] = found.values[theirs] / peak
+                cells[ours] = heat / heat.max()
         field, box = self.reader.placed(read.seen[0], found.box)
         return HeatAnswer(request, tuple(says), cells, field, box, bool(read.assumed[0]))
 

@@ -23,7 +23,7 @@ from labeler.session.predictions import CurrentPredictions
 from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.heatmaps.geometry import detector, enlarge, is_even
-from model.heatmaps.nothing_to_see import UNREAD, nothing_to_see
+from model.heatmaps.nothing_to_see import UNREAD, nothing_found, nothing_to_see
 from model.heatmaps.truth_table import NO_MORE_SHORT, TESTED, TruthTable, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
@@ -162,6 +162,12 @@ class Heat(SessionPart):
         """Ask again for heat whose shot or run could not be read, or whose process ended."""
         for request in [r for r, answer in self._known.items() if answer.cells is None]:
             del self._known[request]
+
+    @property
+    def failure(self) -> str:
+        """Why heat that was asked for could not be computed, in a sentence; '' where it could."""
+        failed = (answer.says[0] for answer in self._known.values() if answer.cells is None)
+        return next(failed, "")
 
     @property
     def reads_maps(self) -> bool:
@@ -329,8 +335,7 @@ class Heat(SessionPart):
                 return run.trouble
             if asked.against is not None:
                 return "This run can only explain one class at a time."
-            found = np.nan_to_num(run.cells(asked.row, asked.kind, form)).max() > 0
-            return "" if found else HEAT_FORMS[form].none
+            return nothing_found(run.cells(asked.row, asked.kind, form), form)
         request = self._request(asked)
         answer = self._known.get(request)
         if answer is None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from model.heatmaps.forms import UNSEEN
+import numpy as np
+import numpy.typing as npt
+
+from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import EVEN
 from model.taxonomy.same_classes import place_among
 from model.taxonomy.taxonomy import EMPTY, Taxonomy
 
 UNREAD = "The network could not read this shot."
+FLAT = "The heat is about the same everywhere: no place stands out."
+FLATNESS = 0.75
+"""Where no heat is less than this share of the hottest, no contour is drawn."""
 
 
 def no_place(name: str, *taxonomies: Taxonomy | None) -> str:
@@ -35,3 +41,12 @@ def nothing_to_see(
     if said < UNSEEN and not decided:
         return f"The network sees no {name} in this shot (p {said:.3f}): nothing to explain."
     return ""
+
+
+def nothing_found(cells: npt.ArrayLike, form: str) -> str:
+    """Why computed heat (h, w) of a class in a form shows no place, in a sentence; else ''."""
+    heat = np.maximum(np.nan_to_num(np.asarray(cells, np.float32)), 0)
+    hottest = float(heat.max(initial=0))
+    if not hottest:
+        return HEAT_FORMS[form].none
+    return FLAT if float(heat.min()) >= FLATNESS * hottest else ""

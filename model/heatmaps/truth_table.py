@@ -38,6 +38,8 @@ NO_MORE = "no form of heat tells more of the network than of the shot."
 """Of a class for which no form scores higher than on a network that learnt nothing."""
 NO_MORE_SHORT = "only the shot"
 """The same in the few letters below a picture."""
+NO_BETTER_SHORT = "no better than {than}"
+"""In these, of a form that finds the place of a class on whole shots no better than that."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,24 @@ class TruthTable:
     def shows_only_shot(self, name: str) -> bool:
         """Whether heat of a class, in every form, tells no more of the network than of the shot."""
         return self._said_of(name) == NO_MORE
+
+    def short(self, name: str, form: str) -> str:
+        """That heat of a class in a form tells nothing more than brightness, chance or the shot, in
+        the few letters below a picture; else '', also where this is not known."""
+        if self.shows_only_shot(name):
+            return f"heat shows {NO_MORE_SHORT}"
+        if not self.best(name) or form not in self.found.get("forms", ()):
+            return ""
+        questions = self.found["classes"][self._spelt(name)]
+        question = "difference" if "half" in questions else next(iter(questions))
+        if question not in questions:
+            return ""
+        scores = questions[question]["scores"]
+        if scores[form].get("low", float("inf")) <= (1 if question == "axis" else 0.5):
+            return NO_BETTER_SHORT.format(than="chance")
+        known = [scores[control]["mean"] for control in ALONE if control in scores]
+        better = round(max(known, default=0.0), 2) >= round(scores[form]["mean"], 2)
+        return NO_BETTER_SHORT.format(than="brightness") if better else ""
 
     def score(self, name: str, form: str) -> float:
         """How well a form did for a class on its first question; 0 where none did best for it."""

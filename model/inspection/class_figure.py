@@ -7,7 +7,7 @@ draws.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill, wrap
@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST, HEAT_FORMS
-from model.heatmaps.nothing_to_see import no_place
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable
+from model.heatmaps.nothing_to_see import no_place, nothing_found
+from model.heatmaps.truth_table import TruthTable
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
+from model.prediction.before_labels import Halves
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 from model.taxonomy.same_classes import place_among
@@ -57,21 +58,21 @@ def draw(
     request: FigureRequest,
     *,
     preparation: Preparation | None = None,
+    seen: Halves | None = None,
     rows: Sequence[int] | None = None,
     render: Render | None = None,
     truth: TruthTable | None = None,
     colormap: str = "viridis",
     dpi: int = 200,
-    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, list[int]]:
     """Write the figure, a row for each form and class; class name -> numbers (from 1) of the
     shots that it shows, the same ones in every form, as in the titles. Where there is no heat on a
     shot, its title says why; where heat of a class tells no more than the shot, its row says so.
 
-    preparation: see `checkpoint.load`. rows: show these in every row of the figure instead of
-    choosing. truth: which form did best for a class; the paper's where that is not known. Raises
-    InputError where there is nothing to show, for classes and places that cannot be, and for one of
-    `rows` that cannot be read.
+    preparation: see `checkpoint.load`; seen: `Reader.adapt`. rows: show these in every row of the
+    figure instead of choosing. truth: which form did best for a class; the paper's where that is
+    not known. Raises InputError where there is nothing to show, for classes and places that cannot
+    be, and for one of `rows` that cannot be read.
     """
     figure_place(out)
     colours(colormap)
@@ -85,6 +86,7 @@ def draw(
     if len(foreign := wanted[(wanted < 0) | (wanted >= len(table))]):
         what = ", ".join(str(row + 1) for row in foreign)
         raise InputError(f"there is no shot {what}", mend=f"Give 1 to {len(table)}.")
+    reader.adapt(table, table.taxonomy, seen)
     read = reader.read(table, wanted, named=rows is not None)
     explainer = Explainer(reader)
     truth = truth or TruthTable()
@@ -107,8 +109,8 @@ def draw(
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
         words = "" if no_place(name, *taxonomies) else HEAT_FORMS[form].short
-        if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
-            words += f"\n{fill(f'heat shows {NO_MORE_SHORT}', TITLE_WIDTH)}"
+        if (only := truth.short(name, form)) and any(shot.heat is not None for shot in shots):
+            words += f"\n{fill(only, TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
@@ -140,15 +142,15 @@ def _chosen(
     """Places among the shots read."""
     decided = table.decided[read.rows, label] & (label >= 0)
     labelled = decided & (table.labels[read.rows, label] > 0)
-    likely, logit = read.decided[:, kind], read.logits[:, kind]
+    likely, said = read.decided[:, kind], read.probabilities[:, kind]
     chance = np.random.default_rng((request.seed, kind)).random(len(read))
     groups: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.floating]]] = {
         "hits": (labelled & likely, chance),
         "false": (decided & ~labelled & likely, chance),
         "missed": (labelled & ~likely, chance),
         "labelled": (labelled, chance),
-        "certain": (likely, -logit),
-        "unsure": (np.ones(len(read), bool), np.abs(logit)),
+        "certain": (likely, -said),
+        "unsure": (np.ones(len(read), bool), np.abs(said - 0.5)),
     }
     which, key = groups[request.group]
     places = np.flatnonzero(which)
@@ -168,14 +170,16 @@ def _shot(
     ((_, counts, mask),) = table.iter_shots([row])
     target = explainer.targets([reader.names[kind]])
     why = explainer.nothing_to_see(read, place, table.taxonomy)[kind]
-    heat, instead = None, ""
+    heat, instead, none = None, "", ""
     for form in () if why else forms:
         cells = explainer.cells(read, place, target, [form])[form]
-        if cells.values.any():
+        nothing = nothing_found(cells.values[0], form)
+        none = none or nothing
+        if not nothing:
             heat = reader.on_pattern(cells.values[0], counts.shape, read.seen[place], cells.box)
             instead = "" if form == forms[0] else HEAT_FORMS[form].short
             break
-    said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])
+    said = float(read.probabilities[place, kind])
     number = "1.0" if said >= 0.995 else f"{said:.2f}".removeprefix("0")
     likely = bool(read.decided[place, kind])
     if label < 0 or not table.decided[row, label]:
@@ -186,7 +190,7 @@ def _shot(
         word = "false alarm" if likely else "absent"
     lines = [f"#{row + 1} · p {number}", word, instead]
     if heat is None:
-        whole = why or HEAT_FORMS[forms[0]].none
+        whole = why or none
         reason, *_ = re.split(r": | \(", whole)  # what is; p stands above, what follows is clear
         lines += wrap(f"no heat: {reason[0].lower()}{reason[1:]}", TITLE_WIDTH)
     return ShownShot(counts, heat, mask, "\n".join(filter(None, lines)))

@@ -29,6 +29,7 @@ from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.metrics.bootstrap import interval_of_mean
 from model.output_files import check_own, need_folder, write_text
+from model.prediction.before_labels import Halves
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 
@@ -62,6 +63,7 @@ def measure(
     stop: Stop = never,
     preparation: Preparation | None = None,
     truth: TruthTable | None = None,
+    seen: Halves | None = None,
 ) -> Iterator[Event]:
     """Question a run about shots that it takes for each class; yields progress, then `finished`.
 
@@ -73,8 +75,8 @@ def measure(
     file and within its `detector`, as the window tells it; `alarm`; `form`; `curves`.
     With `out`, classes measured before with the same settings stay in that JSON file.
     `preparation`: see `checkpoint.load`; `truth`: which form did best for a class, the paper's
-    where that is not known. Raises InputError, also where `out` is a file of shots or anything else
-    than such a result.
+    where that is not known; `seen`: see `Reader.adapt`. Raises InputError, also where `out` is a
+    file of shots or anything else than such a result.
     """
     if out is not None:
         own = Path(run).resolve() / RESULT
@@ -90,6 +92,7 @@ def measure(
     best = (truth or TruthTable()).best
     kinds = [reader.index(name, table.taxonomy) for name in names]
     yield event("progress", what="reading shots", done=0, total=1)
+    reader.adapt(table, table.taxonomy, seen)
     read = reader.read(table, some_rows(table, LOOKED_AT, study.seed))
     explainer = Explainer(reader)
     found: dict[str, Any] = {}
@@ -139,7 +142,7 @@ def _one(
         if heat.max() > 0:
             agreement = float(spearmanr(_means(heat), covered.ravel()).statistic)
     values = curves(
-        lambda squares: reader.about.probabilities(reader.logits(squares))[:, kind],
+        lambda squares: reader.chances(squares)[:, kind],
         read.squares[shot],
         envelope_of(read, shot),
         read.good[shot],

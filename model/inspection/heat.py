@@ -14,6 +14,8 @@ of the log counts, smoothed over a cell|. A gate keeps both from drawing what th
 use: where the probability of the class does not depend on what is compared by more than GATE of
 itself, there is no heat. No gradient; a pass for each line or sector serves all classes.
 
+Grad-CAM++ is that of the network's own logits, as stored; the others ask what its predictions are
+made by, which of a shipped network is an adapted head (`Reader.adapt`).
 A target is a weighting of logits: one class, or one class less another ("why Bent, not Streak").
 Heat is positive; its scale means nothing between shots.
 """
@@ -72,7 +74,8 @@ class Explainer:
         self.reader = reader
         network = (reader.network if network is None else network).eval()
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._head = PooledHead.of(self._network)
+        self._own = PooledHead.of(self._network)
+        self._answering = reader.head if network is reader.network else self._own
 
     def reread(self, read: ReadShots) -> ReadShots:
         """The same shots by this network, where it is not the reader's own."""
@@ -150,7 +153,7 @@ class Explainer:
         if not np.isfinite(read.logits[shot]).all():
             return (UNREAD,) * len(names)
         even = is_even(read.squares[shot], read.good[shot])
-        said = about.probabilities(read.logits[shot : shot + 1])[0].tolist()
+        said = read.probabilities[shot].tolist()
         return tuple(
             nothing_to_see(name, likely, decided, even, about.taxonomy, taxonomy)
             for name, likely, decided in zip(names, said, read.decided[shot].tolist(), strict=True)
@@ -159,9 +162,9 @@ class Explainer:
     # -- forms -------------------------------------------------------------------------------------
 
     def _gradcam(self, read: ReadShots, shot: int, targets: Floats, form: str) -> Cells:
-        weight = targets @ self._head.weight
-        logits = read.logits[shot : shot + 1] @ targets.T
-        features = read.features[shot : shot + 1]
+        features, own = read.features[shot : shot + 1], self._own
+        weight = targets @ own.weight
+        logits = (features.mean((-2, -1)) @ own.weight.T + own.bias) @ targets.T
         found = through_pooled_linear_head(features, weight, logits, form).values[0]  # type: ignore[arg-type]
         return Cells(np.maximum(found, 0).astype(np.float32), self.reader.cells)
 
@@ -170,8 +173,8 @@ class Explainer:
     def _odds(self, logits: Floats) -> Floats:
         """(n, C) log-odds of what the network says: under the rules where it learnt them, for then
         the logit of a class by itself says little. Of several heads side by side, their logits."""
-        about = self.reader.about
-        return about.log_odds(logits) if logits.shape[1] == len(self.reader.names) else logits
+        answers = self.reader.answers
+        return answers.log_odds(logits) if logits.shape[1] == len(self.reader.names) else logits
 
     def _logits(self, logs: Floats) -> Floats:
         """(n, C) of logarithms of counts (n, size, size)."""
@@ -185,7 +188,7 @@ class Explainer:
             return np.asarray(self._network.features(ready).contiguous().numpy(), np.float32)
 
     def _from_features(self, features: Floats) -> Floats:
-        weight, bias = self._head.weight, self._head.bias
+        weight, bias = self._answering.weight, self._answering.bias
         return np.asarray(features.mean((-2, -1)) @ weight.T + bias, np.float32)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from model.errors import InputError, install
 from model.inspection.perturbed_shots import Reader, ReadShots
+from model.prediction.before_labels import Halves
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 
@@ -101,7 +102,7 @@ def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
 
     def forward(x: Any) -> Any:
         logits = reader.logits_from(reader.features(x[:, 0].numpy()))
-        return torch.from_numpy(reader.about.log_odds(logits))
+        return torch.from_numpy(reader.answers.log_odds(logits))
 
     side, step = max(reader.size // WINDOW, 2), max(reader.size // STEP, 1)
     found = (
@@ -122,18 +123,24 @@ def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
 
 
 def of_shot(
-    table: ShotTable, run: Path, row: int, name: str, preparation: Preparation | None = None
+    table: ShotTable,
+    run: Path,
+    row: int,
+    name: str,
+    preparation: Preparation | None = None,
+    seen: Halves | None = None,
 ) -> Floats:
     """(h, w) occlusion of a class on one shot of a table; the cells tile what the network saw.
 
-    preparation: see `checkpoint.load`.
+    preparation: see `checkpoint.load`. seen: see `Reader.adapt`.
     """
     if not 0 <= row < len(table):
         raise InputError(f"there is no shot {row + 1}", mend=f"Give 1 to {len(table)}.")
     reader = Reader(run, preparation=preparation)
-    return occlude(
-        reader, reader.read(table, [row], named=True), 0, reader.index(name, table.taxonomy)
-    )
+    kind = reader.index(name, table.taxonomy)
+    read = reader.read(table, [row], named=True)
+    reader.adapt(table, table.taxonomy, seen)
+    return occlude(reader, read, 0, kind)
 
 
 def _captum() -> tuple[Any, Any]:

@@ -19,10 +19,12 @@ from model.errors import InputError
 from model.heatmaps.geometry import Box, Heat, enlarge, within
 from model.networks.receptive_field import cell_box
 from model.prediction import inference
-from model.prediction.batches import PooledHead
+from model.prediction.batches import Batches, PooledHead, halves
+from model.prediction.before_labels import MOST, AdaptedAnswers, Halves, adapted_head
 from model.preprocessing.count_scale import FileScale, pixels_of
 from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
+from model.runs.prior import expected_of
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
 from model.taxonomy.same_classes import place_among
@@ -55,10 +57,11 @@ class PreparedShots:
 
 @dataclass(frozen=True)
 class ReadShots(PreparedShots):
-    """Shots that were read too: features (n, K, h, w); logits, decided (n, C)."""
+    """Shots that were read too: features (n, K, h, w); logits, probabilities, decided (n, C)."""
 
     features: Floats
     logits: Floats
+    probabilities: Floats
     decided: Flags
 
     def __len__(self) -> int:
@@ -68,6 +71,8 @@ class ReadShots(PreparedShots):
 class Reader:
     """The network of a run, ready to read shots. Raises InputError where there is none.
 
+    `head` and `answers` are what its predictions are made by: its own, until `adapt` was called for
+    a shipped one.
     few: a shot at a time, by one thread of this process, beside someone who works.
     preparation: see `checkpoint.load`.
     """
@@ -80,8 +85,9 @@ class Reader:
         preparation: Preparation | None = None,
     ) -> None:
         network, self.about = checkpoint.load(Path(run), preparation=preparation)
-        self.network = network
+        self.network, self._run = network, Path(run)
         self.head = PooledHead.of(network)
+        self._adapted: AdaptedAnswers | None = None
         self.size = self.about.preprocessing.size
         shape = (self.about.channels, self.size, self.size)
         if few:
@@ -93,6 +99,37 @@ class Reader:
             self.engine, _ = inference.choose(network, shape)
         self.cells = cell_box(network, self.size, inference.grid(network, shape))
         self.names = self.about.class_names
+
+    @property
+    def answers(self) -> checkpoint.Checkpoint | AdaptedAnswers:
+        """What makes probabilities and labels of the logits by `head`."""
+        return self._adapted or self.about
+
+    def adapt(
+        self, table: ShotTable, taxonomy: Taxonomy | None, seen: Halves | None = None
+    ) -> None:
+        """Answer as `predict` does for a table: with the head of a shipped network adapted to its
+        shots by the rules of a taxonomy, see `before_labels`.
+
+        seen: the embeddings (n, D) of these, see `before_labels.seen_by`; else they are read here.
+        """
+        theirs = self.about.taxonomy
+        if expected_of(self._run, theirs.names) is None:
+            return
+        found = self._embeddings(table) if seen is None else seen
+        made = adapted_head(self._run, taxonomy, theirs, found) if len(found) else None
+        if made is not None:
+            self.head = PooledHead(made.weight.T, made.bias)
+            self._adapted = AdaptedAnswers(made)
+
+    def _embeddings(self, table: ShotTable) -> Halves:
+        """(n, D) of at most MOST shots, evenly spread, of those that can be read."""
+        checkpoint.check_kind(self.about, table.sources)
+        rows = np.arange(0, len(table), max(1, -(-len(table) // MOST)))
+        source = Batches(table, self.about, self.engine.batch, rows=rows)
+        means = [f.mean((-2, -1)) for f in self.engine.stream(source)]
+        found = np.concatenate([np.zeros((0, self.head.weight.shape[1])), *means])
+        return halves(found[np.isfinite(found).all(1)])
 
     def index(self, name: str, taxonomy: Taxonomy | None = None) -> int:
         """Position of a class, whatever its spelling; InputError for one that the network does not
@@ -128,8 +165,10 @@ class Reader:
         """What the network says of shots, from their feature maps (n, K, h, w)."""
         logits = self.logits_from(features)
         parts = {f.name: getattr(shots, f.name) for f in fields(PreparedShots)}
-        decided = self.about.decide(logits)
-        return ReadShots(**parts, features=features, logits=logits, decided=decided)
+        return ReadShots(
+            **parts, features=features, logits=logits,
+            probabilities=self.answers.probabilities(logits), decided=self.answers.decide(logits),
+        )  # fmt: skip
 
     def prepare(self, shots: Iterable[Shot]) -> PreparedShots:
         """Shots in memory, not read yet: (row, counts, mask or None, geometry or None, scale of
@@ -176,6 +215,10 @@ class Reader:
     def logits_from(self, features: Floats) -> Floats:
         """(n, C) of feature maps."""
         return np.asarray(features.mean((-2, -1)) @ self.head.weight.T + self.head.bias, np.float32)
+
+    def chances(self, squares: Floats) -> Floats:
+        """(n, C) probabilities of linear counts (n, size, size), changed or not."""
+        return self.answers.probabilities(self.logits(squares))
 
     def logits(self, squares: Floats) -> Floats:
         """(n, C) of linear counts (n, size, size), changed or not."""

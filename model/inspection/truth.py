@@ -289,7 +289,7 @@ class _Bench:
     ) -> None:
         """Add the gaps of heats by name; deleted: the stages of each case, read together, for full
         batches take less time."""
-        said = self.reader.about.probabilities(self.reader.logits(np.concatenate(deleted)))[:, kind]
+        said = self.reader.chances(np.concatenate(deleted))[:, kind]
         for each in np.split(said, len(deleted)):
             found = areas(curves_of(each, len(names) + RANDOM))
             by_chance = found[len(names) :].mean(0)

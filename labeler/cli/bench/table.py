@@ -26,6 +26,7 @@ from labeler.cli.output import (
     seed,
     status_of,
 )
+from labeler.cli.targets import SHIPPED, run_folder
 from labeler.jobs.child import listen
 from labeler.window.process.screen import paint_unseen
 
@@ -253,6 +254,20 @@ def add_parsers(subparsers: Subparsers) -> None:
     foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
     foreign.set_defaults(run=_foreign, goes_on=THE_SAME)
+    ridges = names.add_parser(
+        "ridges",
+        help="does heat of Streak and Bent lie near the ridge of labelled shots of others?",
+        description="The axis of a ridge is taken from the picture. 1: heat lies anywhere; 4.5: all"
+        " of it lies within 20 degrees of the axis.",
+    )
+    ridges.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
+    ridges.add_argument(
+        "--run", dest="folder", type=run_folder, default=SHIPPED, metavar="RUN",
+        help="whose heat (default: the shipped network's)",
+    )  # fmt: skip
+    ridges.add_argument("--seed", type=seed, default=0, help="of the intervals")
+    add_output_options(ridges)
+    ridges.set_defaults(run=_ridges)
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")
@@ -400,6 +415,18 @@ def _foreign(args: argparse.Namespace) -> int:
     elif not args.events:
         print(last.get("table", ""), last.get("text", ""), sep="\n")
     return status_of(last)
+
+
+def _ridges(args: argparse.Namespace) -> int:
+    from model.inspection.ridges import measure
+    from model.shots.table import table_of_file
+
+    found = measure(table_of_file(args.file), args.folder, args.seed)
+    if args.json:
+        print_json(found)
+    else:
+        print(found["table"])
+    return 0
 
 
 def _print_growth(

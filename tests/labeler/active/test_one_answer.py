@@ -20,12 +20,17 @@ from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.quality.week_report import contents
+from labeler.runs.heat_child import HeatServer, HeatSource
 from labeler.runs.predictions import RunPredictions
 from labeler.runs.train_project import TrainingRequest, train_project
 from model.active import forecast, head
 from model.benchmarks import foreign
+from model.inspection import class_figure, faithfulness
+from model.inspection.faithfulness import FaithfulnessStudy
+from model.inspection.perturbed_shots import Reader
 from model.metrics.metrics import cross_entropy, f1_scores
 from model.networks.table import NETWORKS
+from model.prediction.before_labels import seen_by
 from model.prediction.embedding import embed
 from model.prediction.predict import predict
 from model.runs.folder import METRICS, PREDICTIONS
@@ -170,6 +175,73 @@ def test_a_watch_answers_by_the_network_adapted_to_the_projects_shots(week, caps
     words = [source, "--run", shipped_network(), "--project", project, "--no-record"]
     assert main(["watch", *map(str, words), "--engine", "torch", "--seconds", "0", "--json"]) == 0
     assert "is adapted to 90 shots of the project." in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def copied(week, tmp_path_factory):
+    """The shipped network as a run, with its predictions: its folder, and what they say."""
+    _, _, out = week
+    run = tmp_path_factory.mktemp("copied") / "run"
+    shutil.copytree(shipped_network(), run)
+    shutil.copy(out, run / PREDICTIONS)
+    with h5py.File(out, "r") as file:
+        return run, file["probabilities"][()], file["decided"][()]
+
+
+@pytest.mark.parametrize("asks", ["the file", "its predictions", "the window"])
+def test_whoever_asks_the_shipped_network_about_a_shot_hears_what_predictions_say(
+    week, copied, asks
+):
+    _, table, _ = week
+    run, probabilities, decided = copied
+    reader = Reader(run)
+    rows = np.arange(len(table))
+    own = reader.read(table, rows)
+    assert (own.decided != decided).any(), "adapting must matter here"
+    assert np.abs(own.probabilities - probabilities).max() > 0.1
+    if asks == "the window":
+        reader = HeatServer(HeatSource(run, table, table.taxonomy)).reader
+    else:
+        reader.adapt(table, table.taxonomy, seen_by(run) if asks == "its predictions" else None)
+    read = reader.read(table, rows)
+    np.testing.assert_array_equal(read.decided, decided)
+    np.testing.assert_allclose(read.probabilities, probabilities, atol=1e-3)
+    np.testing.assert_allclose(reader.chances(read.squares[:4]), probabilities[:4], atol=1e-3)
+    odds = reader.answers.log_odds(read.logits)
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), probabilities, atol=1e-3)
+
+
+def test_a_figure_writes_p_and_verdict_of_the_predictions_over_its_shots(
+    week, copied, tmp_path, monkeypatch
+):
+    folder, table, _ = week
+    run, probabilities, decided = copied
+    drawn = []
+    monkeypatch.setattr(class_figure, "save", lambda rows, out, **how: drawn.extend(rows))
+    kinds = [int(k) for k in np.argsort(-decided.sum(0))[:2]]
+    names = [table.class_names[k] for k in kinds]
+    shots = ",".join(str(n) for n in range(1, 13))
+    words = [run, "--file", folder / "week", "--shots", shots, "--form", "paper"]
+    words += ["--class", names[0], "--class", names[1], "--out", tmp_path / "f.png"]
+    assert main(["figure", *map(str, words)]) == 0
+    for row, kind in zip(drawn, kinds, strict=True):
+        for shot, p, said in zip(row.shots, probabilities[:, kind], decided[:, kind], strict=False):
+            number, word, *_ = shot.title.split("\n")
+            assert float(number.rpartition(" p ")[2]) == pytest.approx(p, abs=0.006)
+            assert word == ("predicted" if said else "not predicted")
+
+
+def test_faithfulness_counts_the_shots_that_predictions_take_for_a_class(week, copied, monkeypatch):
+    _, table, _ = week
+    monkeypatch.setattr(faithfulness, "LEVELS", np.linspace(0, 1, 3))
+    run, _, decided = copied
+    own = Reader(run).read(table, np.arange(len(table))).decided
+    apart = np.flatnonzero((own.sum(0) != decided.sum(0)) & (decided.sum(0) > 0))
+    kind = min(apart, key=lambda k: decided[:, k].sum())
+    study = FaithfulnessStudy((table.class_names[kind],), len(table), occlusion=False)
+    *_, last = faithfulness.measure(table, run, study, seen=seen_by(run))
+    (found,) = last["classes"].values()
+    assert found["shots"] == decided[:, kind].sum()
 
 
 def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):

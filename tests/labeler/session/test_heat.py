@@ -282,8 +282,10 @@ def test_heat_that_could_not_be_computed_is_asked_for_again_when_it_is_shown_aga
     session.heat._child.on_answer(lost)
     qtbot.waitUntil(lambda: "ended" in session.heat.caption())
     assert len(session.heat._child.asked) == 1, "not by itself: a shot may end each process"
+    assert session.heat.failure == "The process that computes heat ended."
     session.heat.toggle()
     session.heat.toggle()
+    assert session.heat.failure == ""
     assert session.heat.caption().endswith(ON_ITS_WAY)
     assert session.heat._child.asked == [request, request]
     session.heat._child.answer(request)

@@ -263,3 +263,13 @@ def test_a_run_that_did_not_begin_from_the_shipped_network_has_not_its_table(
     assert ("the network that comes with the program" in table.words("Streak", "paper")) == begun
     assert ("was not measured" in table.words("Round", "paper")) == (not begun)
     assert table_of(put(run, FOUND), shipped).best("Streak") == "paper", "its own stands"
+
+
+def test_what_heat_tells_no_better_than_brightness_chance_or_the_shot_is_said_in_a_few_letters():
+    table = table_of(backbone_folder(named("quick").backbone))
+    assert table.short("double rings", "repeated") == "no better than chance"  # on whole shots
+    assert table.short("Double Rings", "paper") == "no better than brightness"
+    assert table.short("Round", "paper") == "heat shows only the shot"
+    assert table.short("Streak", "directions") == ""
+    assert table.short("Empty", "paper") == table.short("Facets", "paper") == ""
+    assert TruthTable().short("Streak", "paper") == ""

@@ -15,7 +15,7 @@ import torch
 from model.errors import InputError
 from model.heatmaps.forms import BEST
 from model.heatmaps.geometry import detector, lost_share, outside
-from model.heatmaps.truth_table import NO_MORE, TruthTable
+from model.heatmaps.truth_table import NO_MORE, TruthTable, table_of
 from model.inspection import class_figure, faithfulness, occlusion
 from model.prediction import inference
 from model.prediction.batches import PooledHead
@@ -247,6 +247,34 @@ def test_no_heat_is_drawn_of_empty_and_of_a_class_without_a_good_form_that_is_sa
     assert text.count("stroke-dasharray") == 2 * 3  # of Round
 
 
+def test_heat_that_tells_no_more_than_brightness_says_so_below_its_class(made, tmp_path):
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
+    truth = table_of(recipes.shipped_network())
+    request = class_figure.FigureRequest(("Streak", "Round"))
+    class_figure.draw(table, made / "run", out, request, rows=[1, 2], truth=truth)
+    text = out.read_text(encoding="utf-8")
+    assert text.count("no better than") == text.count(">brightness<") == 1  # Grad-CAM++ of Streak
+    assert text.count("heat shows only the") == 1  # Round
+
+
+def test_heat_that_is_the_same_everywhere_is_not_drawn_and_that_is_said(
+    made, tmp_path, monkeypatch
+):
+    real = class_figure.Explainer.cells
+
+    def even(*asked):
+        return {form: replace(c, values=c.values * 0 + 0.3) for form, c in real(*asked).items()}
+
+    monkeypatch.setattr(class_figure.Explainer, "cells", even)
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
+    request = class_figure.FigureRequest(("Streak",), group="certain", per_class=2)
+    class_figure.draw(table, made / "run", out, request)
+    text = out.read_text(encoding="utf-8")
+    assert text.count("no heat: the heat is") == 2
+    assert text.count("about the same") == 2
+    assert "stroke-dasharray" not in text
+
+
 def test_a_file_by_our_names_and_a_run_trained_after_renaming_find_each_other(made, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made / "run", run)
@@ -310,7 +338,8 @@ def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_on
     def only_repeated(self, read, shot, targets, forms):
         (form,) = forms
         found = real(self, read, shot, targets, ["paper"])["paper"]
-        values = found.values * 0 + (form == "repeated")
+        values = found.values * 0
+        values[..., 0, 0] = form == "repeated"
         return {form: replace(found, values=values)}
 
     monkeypatch.setattr(class_figure.Explainer, "cells", only_repeated)

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from model.errors import InputError
 from model.prediction import before_labels
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -60,3 +61,11 @@ def test_what_cannot_be_read_has_no_number_no_class_and_no_part_in_the_fit(answe
     assert not file["decided"][BLIND].any()
     assert np.array_equal(fitted, file["embeddings"][file["readable"][()]])
     assert said.startswith(f"{N - len(BLIND)} of the ")
+
+
+def test_damaged_predictions_say_what_to_do_and_missing_ones_are_none(tmp_path):
+    assert before_labels.seen_by(tmp_path) is None
+    (tmp_path / "predictions.h5").write_bytes(b"no file of predictions")
+    with pytest.raises(InputError, match="damaged predictions") as caught:
+        before_labels.seen_by(tmp_path)
+    assert "Predict again" in caught.value.mend
