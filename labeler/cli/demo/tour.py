@@ -248,13 +248,13 @@ class _Tour:
         self._picture("forecast", "What the next labels would buy")
 
     def _show_people(self) -> None:
-        """Pages about several readers, on a copy of the project with simulated ones."""
+        """Pages about several annotators, on a copy of the project with simulated ones."""
         home = self.session.require().folder
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / home.name
             shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", CACHE))
             with Project.open(copy) as project:
-                _add_readers(project, self.session.require().annotator)
+                _add_annotators(project, self.session.require().annotator)
             self.window.project_files.open_folder(copy)
             self._press("y")
             self._picture("history", "What happened to a shot")
@@ -340,7 +340,8 @@ class _Tour:
         while still < STILL and time.monotonic() < end + HEAT_S * self.session.heat.is_waiting:
             HANDS.qWait(LOOK_MS)
             before, shown = shown, self.window.grab().toImage()
-            quiet = shown == before and not self.session.heat.is_waiting
+            waits = self.session.heat.is_waiting or self.window.label.pattern.waiting
+            quiet = shown == before and not waits
             still = still + 1 if quiet else 0
         return shown
 
@@ -408,14 +409,14 @@ def _arrive(source: Path, folder: Path, seed: int = 0) -> Iterator[int]:
             yield start + len(rows)
 
 
-READERS = {"first reader (simulated)": 0.04, "second reader (simulated)": 0.12}
+ANNOTATORS = {"Annotator 1 (simulated)": 0.04, "Annotator 2 (simulated)": 0.12}
 """Name -> share of class decisions that are taken otherwise."""
 SHARE_REPEATED = 0.4
 SEED = 7
 
 
-def _add_readers(project: Project, annotator: int) -> None:
-    """Readers beside `annotator`, who also reads some shots twice; labels of all three."""
+def _add_annotators(project: Project, annotator: int) -> None:
+    """Others beside `annotator`, who also labels some shots twice; labels of all three."""
     rng = np.random.default_rng(SEED)
     merged = project.merged_state(annotator)
     rows = np.flatnonzero(merged.labelled)
@@ -423,10 +424,10 @@ def _add_readers(project: Project, annotator: int) -> None:
     own = project.taxonomy.pack(right)
     status = np.full(len(rows), LABELLED, np.uint8)
     project.store.record(annotator, rows, own, status, origin="key")
-    for name, slips in READERS.items():
-        reader = project.store.annotator(name)
+    for name, slips in ANNOTATORS.items():
+        other = project.store.annotator(name)
         said = project.taxonomy.pack(_with_slips(project, right, slips, rng))
-        project.store.record(reader, rows, said, status, origin="key")
+        project.store.record(other, rows, said, status, origin="key")
     again = repeats.repeat_annotator(project, annotator)
     chosen = np.flatnonzero(rng.random(len(rows)) < SHARE_REPEATED)
     second = project.taxonomy.pack(_with_slips(project, right[chosen], 0.08, rng))

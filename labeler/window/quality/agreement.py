@@ -43,8 +43,7 @@ class AgreementPage(Page):
         self.settle.clicked.connect(lambda: self._adjudicate(self.open_rows))
         self.consensus = QPushButton("Make consensus labels")
         self.consensus.setToolTip(
-            "What most readers say becomes the label of an annotator of its own; no one's label "
-            "changes"
+            "What most say becomes the label of an annotator of its own; no one's label changes"
         )
         self.consensus.clicked.connect(self._make_consensus)
         session.consensus.changed.connect(self.outdate)
@@ -56,9 +55,9 @@ class AgreementPage(Page):
         self.chart.chosen.connect(lambda line: self._choose(self._lines[line]))
         self.of_class = QPushButton("")
         self.of_class.clicked.connect(self._adjudicate_class)
-        self.people = TextTable("Readers", ("Reader", "Shots"), ("Shots",), "Reader")
-        heads = ("Pair", "Both read", "Same", "κ")
-        self.pairs = TextTable("Pairs of readers", heads, heads[1:], "Pair")
+        self.people = TextTable("Annotators", ("Annotator", "Shots"), ("Shots",), "Annotator")
+        heads = ("Pair", "Shots", "Same", "κ")
+        self.pairs = TextTable("Pairs of annotators", heads, heads[1:], "Pair")
         self.pairs_title, self.said_title = label("", "heading"), label("", "heading")
         sides = ("Shot", "Present", "Absent")
         self.said_table = TextTable("Who says what", sides, ("Shot",), "Absent")
@@ -85,7 +84,7 @@ class AgreementPage(Page):
         left.addSpacing(6)
         left.addLayout(row)
         left.addWidget(self.said_table, 1)
-        right.addWidget(label("Readers", "heading"))
+        right.addWidget(label("Annotators", "heading"))
         right.addWidget(self.people, 2)
         right.addSpacing(8)
         right.addWidget(self.pairs_title)
