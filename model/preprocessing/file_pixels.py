@@ -183,7 +183,7 @@ class PixelSample:
             return NO_PIXELS
         bad = (seen or self.statistics.reference()).bad_pixels
         full, dark = full_from(self.tops)
-        shared = shared_light(self.blocks, bad.shape, full) if light else None
+        shared = shared_light(self.blocks, bad, full) if light else None
         return FilePixels(bad if bad.any() else None, full, dark, bad.shape, shared)
 
 

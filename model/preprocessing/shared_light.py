@@ -32,9 +32,10 @@ BESIDE = 5
 """Side of the square of blocks whose median is taken; steps between panels stay."""
 FAINTEST = 0.05
 """Share of the blocks that tell what is there without shared light."""
-MUCH, CLEAR, PART = 0.05, 4.0, 0.02
+MUCH, CLEAR, PART = 0.05, 4.0, 0.15
 """Light is shared that is more than this share of the mean light of the shots, and than so many
-times what noise makes of the darker half, over this part of the picture."""
+times what noise makes of the darker half, over this part of the picture: where all shots are of one
+particle, or about equally bright, their bright middle looks shared."""
 WORDS = (
     "all of its shots share light that is not of the droplets, as of scatter in air, of slits or of"
     " the beam's halo, and most of it is subtracted: to take out all of it, give background shots"
@@ -43,22 +44,23 @@ WORDS = (
 """What is said of a file whose shots share light."""
 
 
-def shared_light(
-    shots: list[Floats], shape: tuple[int, ...], full: float = math.inf
-) -> Floats | None:
-    """Counts (y, x) of shape `shape` to take from each shot, of which these are the blocks, NaN
-    where none of their pixels is seen; None where shots share no light, or are too few to tell.
-    Where most shots have `full` counts or more nothing is told."""
+def shared_light(shots: list[Floats], bad: Flags, full: float = math.inf) -> Floats | None:
+    """Counts (y, x) to take from each shot, of which these are the blocks, NaN where none of their
+    pixels is seen; None where shots share no light, or are too few to tell. Nothing is told by
+    blocks with `bad` pixels (y, x), and where most shots have `full` counts or more."""
     if len(shots) < FEWEST_SHOTS:
         return None
     blocks = np.stack(shots).astype(np.float64)  # the square of a large unit is beyond single ones
-    alive: Flags = np.asarray(np.isfinite(blocks).all(0))
+    spoilt = block_means(bad.astype(np.float32), np.ones_like(bad)) > 0
+    alive: Flags = np.isfinite(blocks).all(0) & ~spoilt
     alive[alive] = (np.ptp(blocks[:, alive], 0) > 0) & (np.median(blocks[:, alive], 0) < full)
     if not alive.any():
         return None
     nearest = _nearest(alive)
     seen = np.sort(blocks[:, alive], 0)
     low, middle, median = seen[_ranks(WIDE, len(seen))]
+    if (low + median - 2 * middle).sum() <= 0:  # light makes a few shots brighter, never darker
+        return None
     dark = median <= np.median(median)
     noise = float(np.median((middle - low)[dark]))
 
@@ -80,7 +82,7 @@ def shared_light(
     smooth = np.sort([_median_beside(shot[nearest])[alive] for shot in blocks], 0)
     found = _least(smooth, DIM, LIKELY)
     without = float(np.quantile(found[dark], FAINTEST))
-    return _spread(np.maximum(beside(found) - without, 0), shape)
+    return _spread(np.maximum(beside(found) - without, 0), bad.shape)
 
 
 def blocks_of(counts: npt.NDArray[Any], mask: Flags | None) -> Floats:

@@ -168,7 +168,7 @@ def test_a_run_of_a_project_is_named_by_its_number(trained, capsys):
     assert by_number[1].out == call(capsys, "occlusion", run, project, *words)[1].out
     status, said = call(capsys, "occlusion", 7, project, *words)
     assert status == 1
-    assert f"{project / 'runs' / '0007'}" in said.err
+    assert f"{project}: has no run 7. There are: 1." in said.err
     status, said = call(capsys, "occlusion", 1, path, *words)  # a file has no runs
     assert status == 1
     assert "1/model.json: no trained network here" in said.err

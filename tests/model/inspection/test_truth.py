@@ -376,9 +376,10 @@ def test_a_beam_beside_the_picture_gives_finite_heat(explainer, streaks, centre)
 
 def test_a_class_that_the_network_does_not_see_has_a_sentence(explainer, streaks):
     read = read_of(explainer, streaks)
-    sure = replace(read, logits=np.full_like(read.logits, -9), decided=np.zeros_like(read.decided))
+    unlikely = np.full_like(read.probabilities, 1e-4)
+    sure = replace(read, probabilities=unlikely, decided=np.zeros_like(read.decided))
     assert "sees no Bent" in explainer.nothing_to_see(sure, 0)[1]
-    seen = replace(read, logits=np.full_like(read.logits, 3))
+    seen = replace(read, probabilities=np.full_like(read.probabilities, 0.95))
     assert explainer.nothing_to_see(seen, 0)[1] == ""
 
 

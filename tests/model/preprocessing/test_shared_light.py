@@ -46,6 +46,16 @@ def test_the_dimmest_shots_of_droplets_are_no_shared_light(seed):
     assert light_in(shots[by_brightness[-32:]]) is None, "of a file of bright ones"
 
 
+@pytest.mark.parametrize("spread", [0.2, 0.5, 1.0])
+def test_one_particle_in_all_shots_is_no_shared_light(spread):
+    rng = np.random.default_rng(2)
+    t = np.maximum(AWAY * 0.3, 0.1)
+    form = 9 * (np.sin(t) - t * np.cos(t)) ** 2 / t**6
+    light = 3000 * np.exp(rng.normal(0, spread, (64, 1, 1)))
+    shots = 8 + rng.poisson(light * form) + rng.normal(0, 1, (64, SIDE, SIDE))
+    assert light_in(shots) is None
+
+
 @pytest.mark.parametrize("light", [HALO, STEPS], ids=["halo", "steps"])
 def test_light_that_was_added_to_all_shots_is_found(light):
     rng = np.random.default_rng(1)

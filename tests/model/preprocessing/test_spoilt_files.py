@@ -74,7 +74,7 @@ def table(tmp_path_factory, request):
     elif request.param == "full":
         images = np.minimum(images, 60)
     else:
-        images[:, 20:60, 10:30] += 400
+        images[:, 10:70, 10:35] += 400
     return table_of_file(write_file(tmp_path_factory.mktemp("files") / "a.h5", images, labels))
 
 
