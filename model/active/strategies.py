@@ -162,7 +162,8 @@ def _broken(pool: Pool, number: int) -> Floats:
     left = p[:, pool.taxonomy.mask(rule.left)]
     right = p[:, pool.taxonomy.mask(rule.right)]
     none_left = (1 - left).prod(1)
-    one_left = none_left * (left / np.maximum(1 - left, 1e-6)).sum(1)
+    rest = [np.delete(left, i, 1) for i in range(left.shape[1])]
+    one_left = sum(one * (1 - others).prod(1) for one, others in zip(left.T, rest, strict=True))
     if rule.kind == "one_of":
         return np.clip(1 - none_left - one_left, 0, 1)
     if rule.kind == "never":

@@ -91,6 +91,7 @@ def test_contradiction_asks_for_the_shots_that_are_likeliest_to_break_the_rule(k
     classes = [Class(name) for name in "ABCDE"]
     taxonomy = Taxonomy("one rule", classes, [Rule(kind, "hard", ("A", "B"), right, "broken")])
     p = np.random.default_rng(3).uniform(0.05, 0.95, (40, 5)).astype(np.float32)
+    p[0] = (1, 0.02, 0.03, 0.04, 0.05)  # as sure as a number can say
     every = taxonomy.unpack(np.arange(2**5))
     breaking = every[taxonomy.contradictions(every)]
     chance = np.where(breaking, p[:, None], 1 - p[:, None]).prod(-1).sum(-1)
