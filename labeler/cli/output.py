@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -96,23 +96,20 @@ def add_engine_options(parser: argparse.ArgumentParser, *, only_dask: bool = Fal
     )
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        what = f"{text!r} is no number: give a whole one, such as 3."
-        raise argparse.ArgumentTypeError(what) from None
+def _reader_of(kind: type, such: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number: give {such}.") from None
+
+    return read
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        what = f"{text!r} is no number: give one such as 0.5."
-        raise argparse.ArgumentTypeError(what) from None
-
-
-NUMBERS: dict[Any, Any] = {int: _whole, float: _number}
+NUMBERS: dict[Any, Any] = {
+    int: _reader_of(int, "a whole one, such as 3"),
+    float: _reader_of(float, "one such as 0.5"),
+}
 """Type of an argument -> what reads it and refuses it in words."""
 
 
